@@ -1,0 +1,106 @@
+# Everything is set up by these targets: a fresh machine needs Python >= 3.11 and make, nothing else.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+# The first of these that is new enough and able to make an environment. Override: make test PYTHON=/path/to/python
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; \
+	done)
+
+# Every package is pinned with its hash. The locks are complete, so pip resolves nothing (--no-deps) and
+# builds with the packages of requirements/build.txt alone (--no-build-isolation).
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
+INSTALL := $(PIP) install --no-deps --no-build-isolation --use-pep517
+
+##@ Try it
+
+.PHONY: demo
+demo: $(VENV)/demo.stamp ## Run the pipeline on the flights and the weather of New York, 2013, into ./lake
+	$(BIN)/python demo/lay_out_flights.py data_source
+	$(BIN)/quarterlake run data_source --lake lake
+
+.PHONY: demo-large
+demo-large: $(VENV)/demo.stamp ## The same on TPC-H orders and line items (7.5 million rows, 1 GB) into ./lake_large
+	$(BIN)/python demo/lay_out_tpch.py data_source_large
+	$(BIN)/quarterlake run data_source_large --lake lake_large
+
+##@ Work on it
+
+.PHONY: test
+test: $(VENV)/dev.stamp ## Run the tests and report their coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(PYTEST_FLAGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+.PHONY: lint
+lint: $(VENV)/dev.stamp ## Check style, format, types and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy demo bench
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(VENV)/dev.stamp ## Format the code and make the fixes that are safe
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: bench
+bench: $(VENV)/dev.stamp ## Compare with a hand-written script (BENCH_FLAGS="--rows 3000000 --repeat 3")
+	$(BIN)/python bench/compare.py $(BENCH_FLAGS)
+
+# uv only makes the locks; it is installed in an environment of its own that is thrown away.
+LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --excludes requirements/excluded.txt
+
+.PHONY: lock
+lock: ## Remake the lock files (LOCK_FLAGS=--upgrade takes the newest versions)
+	$(call make-environment,$(VENV)-lock)
+	$(VENV)-lock/bin/python -m pip --disable-pip-version-check --quiet install uv
+	$(LOCK) $(LOCK_FLAGS) pyproject.toml --group dev --group demo -o requirements/dev.txt
+	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml --group demo -o requirements/demo.txt
+	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml -o requirements/run.txt
+	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
+	rm -rf $(VENV)-lock
+
+.PHONY: clean
+clean: ## Remove the environment and all that was made here, except lakes, data and contracts
+	rm -rf $(VENV) $(VENV)-lock bench/.work demo/.work dist .coverage .coverage.* \
+		.hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find src tests demo bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## Show this
+	@awk 'BEGIN { FS = ":.*## "; print "Usage: make TARGET" } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
+
+# The environment: one folder, a stamp for each lock file that has been installed into it.
+
+define make-environment
+	@test -n "$(PYTHON)" || { \
+		echo "No Python >= 3.11 that can make environments (venv) was found: install one, or name it with make PYTHON=..." >&2; \
+		exit 1; }
+	@rm -rf $(1)
+	$(PYTHON) -m venv $(1)
+endef
+
+$(VENV)/build.stamp: requirements/build.txt
+	$(call make-environment,$(VENV))
+	$(PIP) install --no-deps --require-hashes -r requirements/build.txt
+	@touch $@
+
+$(VENV)/demo.stamp: requirements/demo.txt pyproject.toml $(VENV)/build.stamp
+	$(INSTALL) --require-hashes -r requirements/demo.txt
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt pyproject.toml $(VENV)/build.stamp
+	$(INSTALL) --require-hashes -r requirements/dev.txt
+	$(INSTALL) --editable .
+	@touch $@

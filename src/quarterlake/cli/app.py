@@ -1,0 +1,182 @@
+"""The verbs. Each imports what it needs when it runs, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quarterlake.cli.context import (
+    AggregatesOption,
+    ContractsOption,
+    DatasetsOption,
+    DebugOption,
+    IncompleteOption,
+    JsonOption,
+    LakeOption,
+    PeriodsOption,
+    opened,
+    print_json,
+    wishes,
+)
+from quarterlake.cli.contract import contract_app
+from quarterlake.cli.inspect import register as register_inspection
+
+app = typer.Typer(
+    help="Timestamped files in, trustworthy quarterly data sets out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+app.add_typer(contract_app, name="contract", help="The contract in force, what inference would write, whether data meets it.")
+
+SourceArgument = Annotated[Path, typer.Argument(help="The folder that holds the data files.", show_default=False)]
+ArchiveOption = Annotated[Path | None, typer.Option("--archive", help="Move files here once they have landed. Default: they stay.", show_default=False)]
+
+
+@app.command()
+def run(
+    source: SourceArgument,
+    period: PeriodsOption = None,
+    dataset: DatasetsOption = None,
+    allow_incomplete: IncompleteOption = False,
+    archive: ArchiveOption = None,
+    lake: LakeOption = None,
+    contracts: ContractsOption = None,
+    aggregates: AggregatesOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Ingest, process, validate and publish each period that is complete, or those named."""
+    from quarterlake.cli.report import report_run
+
+    with opened(lake, contracts, aggregates) as pipeline:
+        wanted = wishes(dataset, period, allow_incomplete=allow_incomplete)
+        ingested = pipeline.ingest(source, archive)
+        outcomes = [pipeline.publish(name, wanted) for name in pipeline.chosen(wanted)]
+    raise typer.Exit(report_run(ingested, outcomes, pipeline.settings, as_json=json))
+
+
+@app.command()
+def ingest(
+    source: SourceArgument,
+    archive: ArchiveOption = None,
+    lake: LakeOption = None,
+    contracts: ContractsOption = None,
+    aggregates: AggregatesOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Land new and changed files in the raw zone, byte for byte."""
+    from quarterlake.cli.report import report_run
+
+    with opened(lake, contracts, aggregates) as pipeline:
+        ingested = pipeline.ingest(source, archive)
+    raise typer.Exit(report_run(ingested, [], pipeline.settings, as_json=json))
+
+
+@app.command()
+def process(
+    dataset: DatasetsOption = None,
+    period: PeriodsOption = None,
+    lake: LakeOption = None,
+    contracts: ContractsOption = None,
+    aggregates: AggregatesOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Parse, curate and aggregate what has landed; nothing becomes visible but the curated months."""
+    from quarterlake.cli.report import report_run
+
+    with opened(lake, contracts, aggregates) as pipeline:
+        wanted = wishes(dataset, period, allow_incomplete=False)
+        outcomes = [pipeline.process(name, wanted) for name in pipeline.chosen(wanted)]
+    raise typer.Exit(report_run(None, outcomes, pipeline.settings, as_json=json))
+
+
+@app.command()
+def validate(
+    dataset: DatasetsOption = None,
+    period: PeriodsOption = None,
+    allow_incomplete: IncompleteOption = False,
+    lake: LakeOption = None,
+    contracts: ContractsOption = None,
+    aggregates: AggregatesOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Look at the gates of every build that is not published."""
+    from quarterlake.cli.report import report_run
+
+    with opened(lake, contracts, aggregates) as pipeline:
+        wanted = wishes(dataset, period, allow_incomplete=allow_incomplete)
+        outcomes = [pipeline.validate(name, wanted) for name in pipeline.chosen(wanted)]
+    raise typer.Exit(report_run(None, outcomes, pipeline.settings, as_json=json))
+
+
+@app.command()
+def publish(
+    dataset: DatasetsOption = None,
+    period: PeriodsOption = None,
+    allow_incomplete: IncompleteOption = False,
+    lake: LakeOption = None,
+    contracts: ContractsOption = None,
+    aggregates: AggregatesOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Publish every build that passes its gates."""
+    from quarterlake.cli.report import report_run
+
+    with opened(lake, contracts, aggregates) as pipeline:
+        wanted = wishes(dataset, period, allow_incomplete=allow_incomplete)
+        outcomes = [pipeline.publish(name, wanted) for name in pipeline.chosen(wanted)]
+    raise typer.Exit(report_run(None, outcomes, pipeline.settings, as_json=json))
+
+
+@app.command()
+def rollback(
+    release: Annotated[str, typer.Argument(help="Such as orders@2026-Q3.1.", show_default=False)],
+    lake: LakeOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make an earlier release the current one again, as a new revision."""
+    from quarterlake.cli.report import release_documents
+    from quarterlake.publishing.publish import rollback as roll_back
+    from quarterlake.publishing.releases import find_release
+
+    with opened(lake, None, None) as pipeline:
+        store = pipeline.lake.aggregated
+        made = roll_back(store, find_release(store, release), pipeline.now)
+    if json:
+        print_json({"releases": release_documents([made])})
+    else:
+        typer.echo(f"{made.name} is current, with the files of {made.restores or release}. The build that it replaces is held back until its inputs change.")
+
+
+@app.command()
+def verify(
+    release: Annotated[str, typer.Argument(help="Such as orders@2026-Q3.1.", show_default=False)],
+    lake: LakeOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Recompute every hash of a release, down to the raw files."""
+    from quarterlake.publishing.releases import find_release
+    from quarterlake.publishing.verify import verify as verify_release
+
+    with opened(lake, None, None) as pipeline:
+        files = list(verify_release(pipeline.lake, find_release(pipeline.lake.aggregated, release)))
+    if json:
+        print_json({"release": release, "holds": all(file.holds for file in files), "files": files})
+    else:
+        for file in files:
+            verdict = "holds" if file.holds else "MISSING" if file.found is None else f"CHANGED, now {file.found}"
+            typer.echo(f"{file.recorded}  {file.path}  {verdict}")
+    raise typer.Exit(0 if all(file.holds for file in files) else 1)
+
+
+register_inspection(app)

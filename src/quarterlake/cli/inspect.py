@@ -1,0 +1,101 @@
+"""The verbs that only look: status, releases, ledger, rejects, doctor."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from typing import Annotated
+
+import typer
+
+from quarterlake.cli.context import (
+    AggregatesOption,
+    ContractsOption,
+    DebugOption,
+    JsonOption,
+    LakeOption,
+    opened,
+    print_json,
+    settings_of,
+)
+
+DatasetArgument = Annotated[str | None, typer.Argument(help="Only this data set.", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command line."""
+    for verb in (status, releases, ledger, rejects, doctor):
+        app.command()(verb)
+
+
+def status(
+    lake: LakeOption = None, contracts: ContractsOption = None, aggregates: AggregatesOption = None, json: JsonOption = False, debug: DebugOption = False,
+) -> None:
+    """Data sets, raw files, periods with the months they still lack, builds waiting, releases."""
+    from quarterlake.cli.report import print_status
+    from quarterlake.overview import lake_status
+
+    with opened(lake, contracts, aggregates) as pipeline:
+        document = lake_status(pipeline)
+    if json:
+        print_json(document)
+    else:
+        print_status(document)
+
+
+def releases(dataset: DatasetArgument = None, lake: LakeOption = None, json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Every release as JSON, newest last."""
+    from quarterlake.cli.report import release_documents
+    from quarterlake.overview import all_releases
+
+    with opened(lake, None, None) as pipeline:
+        print_json({"releases": release_documents(all_releases(pipeline, dataset))})
+
+
+def ledger(
+    dataset: DatasetArgument = None, lake: LakeOption = None, contracts: ContractsOption = None, json: JsonOption = False, debug: DebugOption = False,
+) -> None:
+    """Where every record of every landed file went, as JSON; it balances."""
+    from quarterlake.domain.ledger import totals
+    from quarterlake.overview import ledger_entries
+
+    with opened(lake, contracts, None) as pipeline:
+        entries = ledger_entries(pipeline, dataset)
+    print_json({"files": entries, "totals": totals(entries)})
+
+
+def rejects(
+    dataset: DatasetArgument = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of JSON.")] = False,
+    lake: LakeOption = None,
+    contracts: ContractsOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Every record that was not accepted, with its place and the reason, as JSON or CSV."""
+    from quarterlake.overview import RejectEntry, reject_entries
+
+    with opened(lake, contracts, None) as pipeline:
+        entries = reject_entries(pipeline, dataset)
+        if not as_csv:
+            print_json({"rejects": list(entries)})
+            return
+        writer = csv.writer(sys.stdout)
+        writer.writerow(RejectEntry.__struct_fields__)
+        for entry in entries:
+            writer.writerow([getattr(entry, field) for field in RejectEntry.__struct_fields__])
+
+
+def doctor(
+    lake: LakeOption = None, contracts: ContractsOption = None, aggregates: AggregatesOption = None, json: JsonOption = False, debug: DebugOption = False,
+) -> None:
+    """What is installed, what is reachable, what each setting is and where it came from."""
+    from quarterlake.cli.report import print_doctor
+    from quarterlake.overview import examine
+
+    findings = examine(settings_of(lake, contracts, aggregates))
+    if json:
+        print_json(findings)
+    else:
+        print_doctor(findings)
+    raise typer.Exit(0 if findings["healthy"] else 3)

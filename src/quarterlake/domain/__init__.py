@@ -1,0 +1,1 @@
+"""The words and rules of quarterlake: pure, no input or output."""

@@ -1,0 +1,69 @@
+"""What parsing one raw file gave."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from quarterlake.domain.column_types import ColumnType
+from quarterlake.domain.contract import Contract, fingerprint
+from quarterlake.domain.inference import Evidence, keeps_parsed
+
+PARSER_VERSION = "1"
+"""Goes up whenever the same bytes and contract would give other records; parsed files are then made anew."""
+
+
+class StoredColumn(msgspec.Struct, frozen=True):
+    """A column as the parsed file holds it."""
+
+    name: str
+    type: ColumnType
+
+
+class ParsedFile(msgspec.Struct, frozen=True):
+    """One raw file's records as typed Parquet under one contract version, with its rejects.
+
+    `data` is the Parquet file's key, None when nothing was accepted; `rejects` that of its rejects. `records` is counted
+    from the bytes; `months` has the accepted records by month. `misfits` is the evidence of the values that did
+    not fit their column's type, `reject_counts` the rejects by reason, `nulls` the nulls by column. `unknown` are
+    columns of the file that the contract lacks, `missing` columns of the contract that the file lacks; `dialect` says
+    how the file was read. With `error` the file could not be read at all, and nothing of it counts.
+    """
+
+    id: str
+    sha256: str
+    parse_id: str
+    data: str | None = None
+    rejects: str | None = None
+    records: int = 0
+    rejected: int = 0
+    months: Mapping[str, int] = {}
+    columns: tuple[StoredColumn, ...] = ()
+    nulls: Mapping[str, int] = {}
+    misfits: Mapping[str, Evidence] = {}
+    reject_counts: Mapping[str, int] = {}
+    unknown: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    dialect: Mapping[str, str] = {}
+    error: str | None = None
+
+    @property
+    def accepted(self) -> int:
+        """The records that became rows, before any is superseded."""
+        return sum(self.months.values())
+
+
+def parsed_id(sha256: str, parse_id: str, name_time: str | None) -> str:
+    """What parsing is memoised by: bytes, contract, parser, and the file name's timestamp where that is the record time."""
+    return fingerprint([sha256, parse_id, PARSER_VERSION, name_time])
+
+
+def reusable(parsed: ParsedFile, contract: Contract) -> bool:
+    """Whether a file parsed under an earlier contract gives the same records as a fresh parse under a widened one."""
+    if parsed.error is not None or {c.source for c in contract.columns}.intersection(parsed.unknown):
+        return False
+    types = {column.name: column.type for column in contract.columns}
+    for column in parsed.columns:
+        rejects = parsed.misfits[column.name].present if column.name in parsed.misfits else 0
+        if column.name not in types or not keeps_parsed(column.type, types[column.name], rejects):
+            return False
+    return True

@@ -1,0 +1,149 @@
+"""Builds, claims and releases, and which of them a period needs next."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from quarterlake.domain.column_types import ColumnType
+from quarterlake.domain.contract import Contract, fingerprint
+from quarterlake.domain.curation import CuratedMonth
+from quarterlake.domain.errors import UsageError
+from quarterlake.domain.ledger import ReleaseEntry
+from quarterlake.domain.quality import QualityReport
+
+AGGREGATE_VERSION = "1"
+"""Goes up whenever the same curated months, contract and SQL would give other aggregates."""
+
+
+class DataFile(msgspec.Struct, frozen=True):
+    """A published file: its path below the zone `aggregated`, bytes, SHA-256 and rows."""
+
+    path: str
+    size: int
+    sha256: str
+    rows: int
+
+
+class AggregateColumn(msgspec.Struct, frozen=True):
+    """A column of an aggregate, its type as Delta Lake names it."""
+
+    name: str
+    type: str
+
+
+class Aggregate(msgspec.Struct, frozen=True):
+    """One aggregate of a build: its SQL as written (None for the zero-config summary), schema and files."""
+
+    name: str
+    sql: str | None
+    columns: tuple[AggregateColumn, ...]
+    files: tuple[DataFile, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows over all files."""
+        return sum(file.rows for file in self.files)
+
+
+class Observations(msgspec.Struct, frozen=True):
+    """What the gates look at, taken over the period's curated records; `drift` says where its files left the contract."""
+
+    rows: int
+    rows_by_month: Mapping[str, int]
+    nulls: Mapping[str, int]
+    conflicts: int
+    equal_rows: int
+    drift: tuple[str, ...]
+
+
+class Build(msgspec.Struct, frozen=True):
+    """The candidate for one data set and period: staged, complete, not visible.
+
+    `id` hashes inputs, contract, SQL and logic version, so every engine gives the same one. `curated_version` is the
+    version of the curated Delta table that was read.
+    """
+
+    id: str
+    dataset: str
+    period: str
+    contract: Contract
+    months: tuple[CuratedMonth, ...]
+    curated_version: int
+    aggregates: tuple[Aggregate, ...]
+    ledger: tuple[ReleaseEntry, ...]
+    observations: Observations
+    engine: str
+    code_version: str
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A revision number taken for a build. All that a release record needs, so that anybody can finish it."""
+
+    dataset: str
+    period: str
+    revision: int
+    build: str
+    claimed_at: str
+    quality: QualityReport
+    restores: str | None = None
+    holds_back: str | None = None
+    run: str | None = None
+
+
+class TableVersion(msgspec.Struct, frozen=True):
+    """The version of an aggregate's Delta table that shows the release."""
+
+    aggregate: str
+    version: int
+
+
+class Release(msgspec.Struct, frozen=True):
+    """The record that *is* a release: no record, no release, whatever the tables say.
+
+    `restores` names the earlier release that a rollback brought back, `holds_back` the build that stays unpublished
+    until its inputs change.
+    """
+
+    name: str
+    dataset: str
+    period: str
+    revision: int
+    published_at: str
+    build: Build
+    quality: QualityReport
+    tables: tuple[TableVersion, ...]
+    restores: str | None = None
+    holds_back: str | None = None
+    run: str | None = None
+
+    def table_version(self, aggregate: str) -> int:
+        """The Delta version of one aggregate's table."""
+        return next(t.version for t in self.tables if t.aggregate == aggregate)
+
+
+def build_id(dataset: str, period: str, months: Sequence[CuratedMonth], content_id: str, sql: Mapping[str, str]) -> str:
+    """Identifies a build by what it is made from, not by who made it or when."""
+    return fingerprint([dataset, period, [(m.month, m.id) for m in months], content_id, dict(sql), AGGREGATE_VERSION])
+
+
+def release_name(dataset: str, period: str, revision: int) -> str:
+    """`orders@2026-Q3.1`."""
+    return f"{dataset}@{period}.{revision}"
+
+
+def parse_release_name(name: str) -> tuple[str, str, int]:
+    """Data set, period and revision of a release's name; UsageError for anything else."""
+    match = re.fullmatch(r"([^@/\\\x00]{1,100})@((?!0000)[0-9]{4}(?<!9999)(?:-(?:Q[1-4]|0[1-9]|1[0-2]))?)\.([1-9][0-9]{0,8})", name)
+    if match is None:
+        raise UsageError(f"{name!r} is no release's name; they look like orders@2026-Q3.1. `quarterlake releases` lists them.")
+    return match[1], match[2], int(match[3])
+
+
+def needs_release(current: Release | None, build: str) -> bool:
+    """Whether a build should become the period's next revision.
+
+    Not when the current release already is that build, nor when a rollback holds the build back: then only
+    changed inputs, which make another build, are published.
+    """
+    return current is None or build not in {current.build.id, current.holds_back}

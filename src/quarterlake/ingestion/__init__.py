@@ -1,0 +1,1 @@
+"""Landing source files in the raw zone."""

@@ -1,0 +1,107 @@
+"""Finding source files: what is taken, what is skipped and said, what is refused and named."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from quarterlake.domain.errors import UsageError
+from quarterlake.domain.naming import dataset_of, is_unfinished, slug
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file to land: its path below the source folder, where it lies, its data set."""
+
+    source: str
+    path: Path
+    dataset: str
+
+
+@dataclass(slots=True)
+class Discovery:
+    """What a source folder holds. `skipped` and `refused` give a reason for each path."""
+
+    files: list[SourceFile] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def discover(root: Path) -> Discovery:
+    """All files below a folder, sorted by path. Only what lies inside it is taken: links that lead out are refused.
+
+    Raises UsageError when there is no such folder.
+    """
+    if not root.is_dir():
+        raise UsageError(f"{root} is not a folder. Name the folder that holds the data files, such as ./data_source.")
+    real_root = root.resolve()
+    found = Discovery()
+    _walk(real_root, real_root, root.name or real_root.name, found)
+    _refuse_clashes(found)
+    found.files.sort(key=lambda file: file.source)
+    return found
+
+
+def _walk(folder: Path, root: Path, source_name: str, found: Discovery) -> None:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as refused:
+        found.refused[_shown(folder, root)] = f"the folder cannot be read: {refused.strerror}"
+        return
+    for entry in entries:
+        path = Path(entry.path)
+        shown = _shown(path, root)
+        if is_unfinished(entry.name):
+            found.skipped[shown] = "hidden or unfinished by its name"
+        elif entry.is_dir(follow_symlinks=False):
+            _walk(path, root, source_name, found)
+        elif reason := _refusal(path, root):
+            found.refused[shown] = reason
+        else:
+            _take(path, root, source_name, shown, found)
+
+
+def _take(path: Path, root: Path, source_name: str, shown: str, found: Discovery) -> None:
+    try:
+        relative = path.relative_to(root).as_posix()
+        relative.encode()
+        found.files.append(SourceFile(relative, path.resolve(), dataset_of(PurePosixPath(relative), source_name)))
+    except UnicodeEncodeError:
+        found.refused[shown] = "its name is not UTF-8; rename it"
+    except UsageError as refused:
+        found.refused[shown] = str(refused)
+
+
+def _refusal(path: Path, root: Path) -> str | None:
+    """Why a directory entry that is no folder is not taken; None for a regular file, or a link to one inside."""
+    try:
+        target = path.resolve(strict=True)
+        mode = target.stat().st_mode
+    except (OSError, RuntimeError):
+        return "a link that leads nowhere"
+    if path.is_symlink() and not target.is_relative_to(root):
+        return "a link that leads out of the source folder; copy the file into it"
+    if stat.S_ISDIR(mode):
+        return "a link to a folder; what it shows lies elsewhere in the source folder"
+    return None if stat.S_ISREG(mode) else "no regular file (a device, pipe or socket)"
+
+
+def _shown(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)).encode(errors="backslashreplace").decode()
+
+
+def _refuse_clashes(found: Discovery) -> None:
+    """Refuse folders whose names differ but give one data set: nobody said that their records belong together."""
+    folders: dict[str, set[str]] = {}
+    for file in found.files:
+        first, separator, _ = file.source.partition("/")
+        if separator:
+            folders.setdefault(slug(first), set()).add(first)
+    clashing = {name: sorted(group) for name, group in folders.items() if len(group) > 1}
+    for file in list(found.files):
+        group = clashing.get(file.dataset)
+        if group and file.source.partition("/")[0] in group:
+            found.files.remove(file)
+            found.refused[file.source] = f"the folders {' and '.join(group)} both give the data set {file.dataset}; rename or join them"

@@ -1,0 +1,170 @@
+"""Landing: a source file's exact bytes go into the raw zone, the manifest last."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO
+
+from quarterlake.domain.landings import Manifest, resolve
+from quarterlake.domain.naming import safe_file_name
+from quarterlake.ingestion.discover import SourceFile, discover
+from quarterlake.lake import documents, keys
+from quarterlake.lake.stores import disk_errors
+
+if TYPE_CHECKING:
+    from quarterlake.domain.progress import Progress
+    from quarterlake.ingestion.seen import Seen
+    from quarterlake.lake.stores import Store
+
+_CHUNK = 1 << 20
+
+
+class _ChangedError(Exception):
+    """The file is not what it was when reading began."""
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """What one ingestion did. `unfinished` changed while they were read: the next run lands them."""
+
+    landed: list[Manifest] = field(default_factory=list)
+    corrections: dict[str, str] = field(default_factory=dict)
+    duplicates: dict[str, str] = field(default_factory=dict)
+    unfinished: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    unchanged: int = 0
+
+
+@dataclass(slots=True)
+class Landing:
+    """Lands the files of one source folder; `now` is when it was asked to."""
+
+    raw: Store
+    seen: Seen
+    progress: Progress
+    now: datetime
+    archive: Path | None = None
+    _manifests: dict[str, list[Manifest]] = field(default_factory=dict)
+
+    def ingest(self, root: Path) -> IngestReport:
+        """Land every new or changed file below a folder, in the order of their paths; each is safe to repeat.
+
+        Raises UsageError when there is no such folder, TransientError when the store or the disk fails.
+        """
+        found = discover(root)
+        report = IngestReport(skipped=found.skipped, refused=found.refused)
+        self.progress.start("ingest", len(found.files))
+        for file in found.files:
+            self._land(file, report)
+            self.progress.step(file.source)
+        self.seen.save()
+        return report
+
+    def _land(self, file: SourceFile, report: IngestReport) -> None:
+        try:
+            manifest = self._landed(file, report)
+        except _ChangedError:
+            report.unfinished.append(file.source)
+        except OSError as refused:
+            report.refused[file.source] = f"it cannot be read: {refused.strerror}"
+        else:
+            if manifest is None:
+                report.unchanged += 1
+            self._move_away(file)
+
+    def _landed(self, file: SourceFile, report: IngestReport) -> Manifest | None:
+        descriptor = os.open(file.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as stream:  # noqa: PTH123 - from a descriptor, so that what was checked is what is read
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "no regular file")
+            sha256 = self.seen.sha256(file.source, status) or hashlib.file_digest(stream, "sha256").hexdigest()
+            self._check_unchanged(file, status)
+            self.seen.remember(file.source, status, sha256)
+            if self._newest(file) == sha256:
+                return None
+            key = self._put(file, stream, status, sha256)
+        return self._record(file, key, sha256, status.st_size, report)
+
+    def _newest(self, file: SourceFile) -> str | None:
+        """The hash of the file's newest landing."""
+        known = [m for m in self._known(file.dataset) if m.source == file.source]
+        return known[-1].sha256 if known else None
+
+    def _known(self, dataset: str) -> list[Manifest]:
+        if dataset not in self._manifests:
+            self._manifests[dataset] = documents.read_all(self.raw, keys.manifests(dataset), Manifest)
+        return self._manifests[dataset]
+
+    def _put(self, file: SourceFile, stream: BinaryIO, status: os.stat_result, sha256: str) -> str:
+        """Put the bytes where none of the data set's landings has put them yet, and see that they are what was hashed."""
+        for manifest in self._known(file.dataset):
+            if manifest.sha256 == sha256:
+                return manifest.key
+        key = keys.raw_key(file.dataset, f"{self.now:%Y-%m}", sha256, safe_file_name(PurePosixPath(file.source).name))
+        with disk_errors(str(self.raw.scratch)):
+            handle, copy = tempfile.mkstemp(dir=self.raw.scratch, suffix=".landing")
+            digest = hashlib.sha256()
+            stream.seek(0)
+            with os.fdopen(handle, "wb") as target:
+                while chunk := stream.read(_CHUNK):
+                    digest.update(chunk)
+                    target.write(chunk)
+        if digest.hexdigest() != sha256:
+            Path(copy).unlink()
+            raise _ChangedError
+        self._check_unchanged(file, status)
+        self.raw.adopt(Path(copy), key)
+        return key
+
+    def _check_unchanged(self, file: SourceFile, before: os.stat_result) -> None:
+        now = file.path.stat()
+        if (now.st_size, now.st_mtime_ns, now.st_ino) != (before.st_size, before.st_mtime_ns, before.st_ino):
+            raise _ChangedError
+
+    def _record(self, file: SourceFile, key: str, sha256: str, size: int, report: IngestReport) -> Manifest:
+        """Put the manifest under the next free number; another process may take that first."""
+        while True:
+            known = self._known(file.dataset)
+            manifest = Manifest(
+                dataset=file.dataset,
+                sequence=len(known) + 1,
+                source=file.source,
+                key=key,
+                sha256=sha256,
+                size=size,
+                landed_at=self.now.isoformat(timespec="seconds"),
+            )
+            if documents.write_once(self.raw, keys.manifest(file.dataset, manifest.sequence), manifest):
+                break
+            del self._manifests[file.dataset]
+        earlier = [m for m in known if m.source == file.source]
+        known.append(manifest)
+        landing = resolve(known)[-1]
+        report.landed.append(manifest)
+        if earlier:
+            report.corrections[file.source] = earlier[-1].sha256
+        if landing.duplicate_of is not None:
+            report.duplicates[file.source] = landing.duplicate_of
+        return manifest
+
+    def _move_away(self, file: SourceFile) -> None:
+        """Move a landed file to the archive, where the user named one; what lies there already is kept."""
+        if self.archive is None:
+            return
+        target = self.archive / file.source
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copies = 0
+        while target.exists():
+            copies += 1
+            target = target.with_name(f"{PurePosixPath(file.source).name}.{copies}")
+        shutil.move(file.path, target)

@@ -1,0 +1,1 @@
+"""Where bytes lie: stores, keys and Delta tables."""

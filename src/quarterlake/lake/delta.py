@@ -1,0 +1,189 @@
+"""Delta tables: one commit makes files visible, and says what they are.
+
+Commits go through delta-rs with no retries of its own: with its default, two stale publishers of one quarter would
+both succeed and double its rows. Nothing of a table is ever vacuumed, and its log is kept for ever.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quarterlake.domain.errors import ConflictError, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from deltalake import DeltaTable
+
+    from quarterlake.lake.stores import Store
+
+_RECENT = 4
+_KEEP_FOR_EVER = {
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+    "delta.enableExpiredLogCleanup": "false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """A file of a table: its path relative to the table, bytes, rows, and partition values."""
+
+    path: str
+    size: int
+    rows: int
+    partition: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What one commit changes; `marks` are kept with it and can be found again with `version_marked`.
+
+    `base` is the version that the change was worked out against, None when there was no table yet.
+    """
+
+    base: int | None
+    columns: Sequence[tuple[str, str]]
+    add: Sequence[TableFile]
+    remove: Sequence[TableFile]
+    marks: Mapping[str, str]
+    partition_by: Sequence[str] = ()
+
+
+def open_table(store: Store, prefix: str) -> DeltaTable | None:
+    """The table at its newest version, None where there is none."""
+    from deltalake import DeltaTable
+    from deltalake.exceptions import TableNotFoundError
+
+    with table_faults(store):
+        try:
+            return DeltaTable(store.table_uri(f"{prefix}/"), storage_options=store.table_options())
+        except TableNotFoundError:
+            return None
+
+
+def commit(store: Store, prefix: str, change: Commit) -> int:
+    """Commit a change against the table as it is now, made first where there is none; return the new version.
+
+    Raises ConflictError when another process committed in between: look again, then decide.
+    """
+    from deltalake import CommitProperties
+    from deltalake.exceptions import CommitFailedError
+    from deltalake.transaction import AddAction, RemoveAction
+
+    found = open_table(store, prefix)
+    table = found or _create(store, prefix, change)
+    if found is not None and found.version() != change.base:
+        raise ConflictError(f"Another process committed to {store.url}/{prefix} in the meantime. Run the same command again.")
+    with table_faults(store):
+        held = [(field["name"], field["type"]) for field in json.loads(table.schema().to_json())["fields"]]
+        columns = _merged(held, change.columns)
+        if columns != held:
+            table = _change_schema(store, prefix, table, columns)
+        adds = [AddAction(f.path, f.size, dict(f.partition), 0, True, json.dumps({"numRecords": f.rows})) for f in change.add]  # noqa: FBT003
+        removes = [
+            RemoveAction(path=f.path, data_change=True, deletion_timestamp=0, size=f.size, partition_values=dict(f.partition)) for f in change.remove
+        ]
+        try:
+            table.create_write_transaction(
+                [*adds, *removes],
+                "append",
+                _schema(columns),
+                partition_by=list(change.partition_by),
+                commit_properties=CommitProperties(custom_metadata=dict(change.marks), max_commit_retries=0),
+            )
+        except CommitFailedError as conflict:
+            raise ConflictError(f"Another process committed to {store.url}/{prefix} at the same time. Run the same command again.") from conflict
+        return int(table.version())
+
+
+def version_marked(table: DeltaTable, marks: Mapping[str, str]) -> int | None:
+    """The newest version whose commit carries all these marks, None where none does."""
+    for entry in _history(table):
+        if all(entry.get(key) == value for key, value in marks.items()):
+            return int(entry["version"])
+    return None
+
+
+def newest_mark(table: DeltaTable, key: str) -> str | None:
+    """The value of a mark in the newest commit that carries it."""
+    return next((str(entry[key]) for entry in _history(table) if key in entry), None)
+
+
+@contextmanager
+def table_faults(store: Store) -> Iterator[None]:
+    """Raise StoreUnavailableError for what delta-rs says when it cannot reach the store."""
+    from deltalake.exceptions import TableNotFoundError
+
+    try:
+        yield
+    except TableNotFoundError:
+        raise
+    except OSError as fault:
+        raise StoreUnavailableError(f"Cannot use the table in {store.url}: {str(fault)[:300]}. Check the store, then run the same command again.") from fault
+
+
+def _history(table: DeltaTable) -> Iterator[Mapping[str, Any]]:
+    """The table's commits, newest first; a few are read before all."""
+    recent = table.history(_RECENT)
+    yield from recent
+    if len(recent) == _RECENT:
+        yield from table.history()[_RECENT:]
+
+
+def _schema(columns: Sequence[tuple[str, str]]) -> Any:
+    from deltalake import Schema
+
+    return Schema.from_json(_schema_json(columns))
+
+
+def _merged(held: Sequence[tuple[str, str]], wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The table's columns with the wanted types, and the wanted columns that it lacks: none is ever dropped."""
+    types = dict(wanted)
+    names = {name for name, _ in held}
+    return [(name, types.get(name, kind)) for name, kind in held] + [(n, k) for n, k in wanted if n not in names]
+
+
+def _schema_json(columns: Sequence[tuple[str, str]]) -> str:
+    fields = [{"name": name, "type": kind, "nullable": True, "metadata": {}} for name, kind in columns]
+    return json.dumps({"type": "struct", "fields": fields})
+
+
+def _create(store: Store, prefix: str, change: Commit) -> DeltaTable:
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    uri, options = store.table_uri(f"{prefix}/"), store.table_options()
+    with table_faults(store):
+        try:
+            return DeltaTable.create(
+                uri, _schema(change.columns), partition_by=list(change.partition_by), configuration=_KEEP_FOR_EVER, storage_options=options,
+            )
+        except DeltaError:  # another process made it first
+            return DeltaTable(uri, storage_options=options)
+
+
+def _change_schema(store: Store, prefix: str, table: DeltaTable, columns: Sequence[tuple[str, str]]) -> DeltaTable:
+    """Put a commit of nothing but new metadata, which delta-rs offers only together with the removal of every file."""
+    metadata = table.metadata()
+    action = {
+        "metaData": {
+            "id": str(metadata.id),
+            "name": metadata.name,
+            "description": metadata.description,
+            "format": {"provider": "parquet", "options": {}},
+            "schemaString": _schema_json(columns),
+            "partitionColumns": metadata.partition_columns,
+            "createdTime": metadata.created_time,
+            "configuration": metadata.configuration,
+        },
+    }
+    info = {"commitInfo": {"operation": "CHANGE SCHEMA", "operationParameters": {}, "engineInfo": "quarterlake"}}
+    body = "\n".join(json.dumps(entry) for entry in (info, action)) + "\n"
+    if not store.create(f"{prefix}/_delta_log/{table.version() + 1:020d}.json", body.encode()):
+        raise ConflictError(f"Another process changed {store.url}/{prefix} at the same time. Run the same command again.")
+    table.update_incremental()
+    return table

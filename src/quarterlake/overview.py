@@ -1,0 +1,184 @@
+"""Looking at a lake without changing it: status, ledger, rejects, releases, and whether all that is needed is there."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import msgspec
+
+from quarterlake.domain.completeness import assess
+from quarterlake.domain.contract import Contract
+from quarterlake.domain.curation import Curation
+from quarterlake.domain.errors import QuarterlakeError, UsageError
+from quarterlake.domain.landings import Landing
+from quarterlake.domain.ledger import FileEntry, totals
+from quarterlake.domain.parsed import ParsedFile
+from quarterlake.domain.periods import Period
+from quarterlake.domain.quality import QualityReport
+from quarterlake.domain.releases import Build, Release
+from quarterlake.lake import documents, keys
+from quarterlake.lake.location import open_lake
+from quarterlake.pipeline import Pipeline
+from quarterlake.processing.building import drift_of
+from quarterlake.processing.contracts import declared_contract, newest_inferred
+from quarterlake.processing.curating import current_curation
+from quarterlake.processing.ledgers import file_entries
+from quarterlake.processing.parsing import stamp_of
+from quarterlake.publishing.releases import releases_of
+from quarterlake.settings import Settings
+
+_PACKAGES = ("duckdb", "deltalake", "obstore", "sqlglot", "msgspec", "pyyaml", "rich", "typer", "zstandard")
+
+
+class RejectEntry(msgspec.Struct, frozen=True):
+    """A record that was not accepted, as `quarterlake rejects` shows it."""
+
+    dataset: str
+    source: str
+    line: int | None
+    byte_offset: int | None
+    column: str | None
+    reason: str
+    raw: str
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What the lake holds of a data set now, nothing worked out anew."""
+
+    dataset: str
+    landings: tuple[Landing, ...]
+    contract: Contract | None
+    parsed: dict[int, ParsedFile]
+    curation: Curation | None
+
+    @property
+    def entries(self) -> list[FileEntry]:
+        """The ledger of its files."""
+        return file_entries(self.landings, self.parsed, self.curation)
+
+
+def known(pipeline: Pipeline, dataset: str) -> Known:
+    """What the lake holds of a data set. Raises UsageError where nothing of it has landed."""
+    landings = pipeline.landings(dataset)
+    if not landings:
+        raise UsageError(f"No data set {dataset} has landed in {pipeline.settings.lake}. There are: {', '.join(pipeline.datasets()) or 'none'}.")
+    newest = newest_inferred(pipeline.parsing, dataset)
+    contract = declared_contract(pipeline.settings.contracts, dataset) or (newest[1] if newest else None)
+    parsed = pipeline.parsing.known(dataset, pipeline.parsing.identities(landings, contract)) if contract else {}
+    table = current_curation(pipeline.lake, dataset)
+    return Known(dataset, landings, contract, parsed, table.curation if table else None)
+
+
+def chosen(pipeline: Pipeline, dataset: str | None) -> list[Known]:
+    """One data set, or all."""
+    return [known(pipeline, name) for name in ([dataset] if dataset else pipeline.datasets())]
+
+
+def ledger_entries(pipeline: Pipeline, dataset: str | None) -> list[FileEntry]:
+    """Where the records of every landed file went."""
+    return [entry for held in chosen(pipeline, dataset) for entry in held.entries]
+
+
+def reject_entries(pipeline: Pipeline, dataset: str | None) -> Iterator[RejectEntry]:
+    """The rejects of every live file."""
+    for held in chosen(pipeline, dataset):
+        live = {l.manifest.sequence: l.manifest.source for l in held.landings if l.is_live}
+        sources = {held.parsed[n].id: source for n, source in live.items() if n in held.parsed}
+        files = [held.parsed[n] for n in live if n in held.parsed]
+        for file, reject in pipeline.engine.rejects(files):
+            yield RejectEntry(held.dataset, sources[file.id], reject.line, reject.byte_offset, reject.column, reject.reason, reject.raw)
+
+
+def all_releases(pipeline: Pipeline, dataset: str | None) -> list[Release]:
+    """Releases in the order in which they were published, newest last."""
+    store = pipeline.lake.aggregated
+    names = [dataset] if dataset else store.list_folders(f"{keys.OURS}/")
+    found = [release for name in names for release in releases_of(store, name)]
+    return sorted(found, key=lambda r: (r.published_at, r.dataset, Period.parse(r.period), r.revision))
+
+
+def lake_status(pipeline: Pipeline) -> dict[str, Any]:
+    """The lake at a glance: each data set with its files, periods, waiting builds and releases."""
+    return {"lake": pipeline.settings.lake, "datasets": [_dataset_status(pipeline, held) for held in chosen(pipeline, None)]}
+
+
+def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
+    releases = releases_of(pipeline.lake.aggregated, held.dataset)
+    current = {release.period: release.name for release in releases}
+    entries = held.entries
+    live = [l.manifest.sequence for l in held.landings if l.is_live]
+    parsed = [(l.manifest.source, held.parsed[l.manifest.sequence]) for l in held.landings if l.is_live and l.manifest.sequence in held.parsed]
+    return {
+        "dataset": held.dataset,
+        "contract": None if held.contract is None else {"version": held.contract.version, "inferred": held.contract.inferred, "notes": held.contract.notes},
+        "files": {
+            "landed": len(held.landings),
+            "live": len(live),
+            "corrected": sum(1 for l in held.landings if l.replaced_by is not None),
+            "duplicates": sum(1 for l in held.landings if l.duplicate_of is not None),
+            "unprocessed": sum(1 for sequence in live if sequence not in held.parsed),
+            "refused": [{"source": entry.source, "error": entry.error} for entry in entries if entry.error is not None],
+        },
+        "records": totals(entries),
+        "drift": [line for source, file in parsed for line in drift_of(source, file)],
+        "periods": _periods(pipeline, held, current),
+        "builds_waiting": _waiting(pipeline, held.dataset, releases),
+        "releases": [release.name for release in releases],
+    }
+
+
+def _periods(pipeline: Pipeline, held: Known, current: dict[str, str]) -> list[dict[str, Any]]:
+    months = {month: curated.rows for month, curated in held.curation.months.items()} if held.curation else {}
+    named = [Period.of(s.start, pipeline.settings.ingest).name for l in held.landings if l.is_live and (s := stamp_of(l.manifest))]
+    found = assess(months, publish=pipeline.settings.publish, ingest=pipeline.settings.ingest, now=pipeline.now, named=named)
+    return [
+        {
+            "period": c.period.name, "complete": c.is_complete, "landed": c.landed, "lacking": c.lacking, "waits_for": c.waits_for,
+            "records": sum(months[month] for month in c.landed), "release": current.get(c.period.name),
+        }
+        for c in found
+    ]
+
+
+def _waiting(pipeline: Pipeline, dataset: str, releases: list[Release]) -> list[dict[str, Any]]:
+    """Builds that were never published, with the gates that stopped them."""
+    store = pipeline.lake.aggregated
+    published = {release.build.id for release in releases}
+    listed = [item.key for item in store.list(keys.ours(dataset, "builds"))]
+    waiting = documents.read_many(store, [key for key in listed if key.rsplit("/", 1)[1].removesuffix(".json") not in published], Build)
+    reports = documents.read_all(store, keys.ours(dataset, "quality"), QualityReport) if waiting else []
+    stopped = {report.build: [f"{gate.gate}: {gate.message}" for gate in report.gates if gate.stops] for report in reports}
+    return [{"build": b.id, "period": b.period, "stopped_by": stopped.get(b.id, [])} for b in waiting]
+
+
+def examine(settings: Settings) -> dict[str, Any]:
+    """What is installed, whether each zone can be used, and where each setting came from."""
+    zones = []
+    with open_lake(settings.lake, settings.s3, settings.scratch) as lake:
+        for name, store in (("raw", lake.raw), ("curated", lake.curated), ("aggregated", lake.aggregated)):
+            try:
+                store.ping()
+                zones.append({"zone": name, "url": store.url, "reachable": True, "problem": None})
+            except QuarterlakeError as problem:
+                zones.append({"zone": name, "url": store.url, "reachable": False, "problem": str(problem)})
+    return {
+        "healthy": all(zone["reachable"] for zone in zones),
+        "python": f"{platform.python_version()} ({sys.executable})",
+        "packages": {name: _version(name) for name in ("quarterlake", *_PACKAGES)},
+        "zones": zones,
+        "settings": [
+            {"name": s.variable.name, "value": ("(set)" if s.value else "") if s.variable.secret else s.value, "from": s.origin, "meaning": s.variable.meaning}
+            for s in settings.all
+        ],
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"

@@ -1,0 +1,225 @@
+"""The four stages composed in one process: ingest, process, validate, publish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from quarterlake.domain.completeness import Completeness, assess
+from quarterlake.domain.contract import Contract, fingerprint
+from quarterlake.domain.errors import GateError, UsageError
+from quarterlake.domain.landings import Landing, Manifest, resolve
+from quarterlake.domain.ledger import FileEntry
+from quarterlake.domain.periods import Period
+from quarterlake.domain.progress import Progress, Silence
+from quarterlake.domain.quality import QualityReport
+from quarterlake.domain.releases import Build, Release, needs_release
+from quarterlake.ingestion.land import IngestReport
+from quarterlake.ingestion.land import Landing as LandingStage
+from quarterlake.ingestion.seen import Seen
+from quarterlake.lake import documents, keys
+from quarterlake.lake.location import Lake, open_lake
+from quarterlake.processing.building import Curated, build, drift_of, wanted_aggregates
+from quarterlake.processing.contracts import Settled, declared_contract, settle
+from quarterlake.processing.curating import curate
+from quarterlake.processing.engines.duckdb import DuckDBEngine
+from quarterlake.processing.engines.port import Engine
+from quarterlake.processing.ledgers import file_entries
+from quarterlake.processing.parsing import Parsing, stamp_of
+from quarterlake.publishing.gates import Evaluation, check_gate_names, evaluate
+from quarterlake.publishing.publish import finish_claims, publish
+from quarterlake.publishing.releases import previous_release
+from quarterlake.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user asked for: only some data sets, only some periods, incomplete ones too."""
+
+    datasets: tuple[str, ...] = ()
+    periods: tuple[Period, ...] = ()
+    allow_incomplete: bool = False
+
+
+@dataclass(slots=True)
+class DatasetOutcome:
+    """What processing, validation and publishing gave for one data set.
+
+    `refused` names the files that could not be read, `drift` where files left the contract; `published` are releases that this
+    run made, `current` those that stood already; `stopped` are periods whose gates said no.
+    """
+
+    dataset: str
+    contract: Contract | None = None
+    entries: list[FileEntry] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    drift: list[str] = field(default_factory=list)
+    completeness: list[Completeness] = field(default_factory=list)
+    builds: list[Build] = field(default_factory=list)
+    reports: list[QualityReport] = field(default_factory=list)
+    published: list[Release] = field(default_factory=list)
+    current: list[Release] = field(default_factory=list)
+    held_back: list[str] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing was refused, stopped or absent."""
+        return not (self.refused or self.stopped or self.absent)
+
+
+class Pipeline:
+    """The stages over one lake. `now` is the run's one reading of the clock; `progress` hears what happens."""
+
+    def __init__(self, settings: Settings, *, now: datetime, progress: Progress | None = None, run: str | None = None) -> None:
+        self.settings = settings
+        self.now = now
+        self.run_id = run
+        self.progress: Progress = progress or Silence()
+        self.lake: Lake = open_lake(settings.lake, settings.s3, settings.scratch)
+        self.engine: Engine = DuckDBEngine(self.lake, memory=settings.memory, threads=settings.threads)
+        self.parsing = Parsing(self.lake, self.engine, self.progress, settings.ingest)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.engine.close()
+        self.lake.close()
+
+    def ingest(self, source: Path, archive: Path | None = None) -> IngestReport:
+        """Land what is new below a folder."""
+        stage = LandingStage(self.lake.raw, Seen(source, self.settings.cache), self.progress, self.now, archive)
+        return stage.ingest(source)
+
+    def datasets(self) -> list[str]:
+        """The data sets that have landed files."""
+        return self.lake.raw.list_folders("")
+
+    def landings(self, dataset: str) -> tuple[Landing, ...]:
+        """All landings of a data set."""
+        return resolve(documents.read_all(self.lake.raw, keys.manifests(dataset), Manifest))
+
+    def chosen(self, wishes: Wishes) -> list[str]:
+        """The data sets that are asked for. Raises UsageError for one that has not landed, and for a period of the wrong kind."""
+        known = self.datasets()
+        if unknown := [name for name in wishes.datasets if name not in known]:
+            raise UsageError(f"No data set {unknown[0]} has landed in {self.settings.lake}. There are: {', '.join(known) or 'none'}.")
+        for period in wishes.periods:
+            if period.kind is not self.settings.publish:
+                raise UsageError(f"{period.name} is a {period.kind}, but a release holds a {self.settings.publish} (QUARTERLAKE_PUBLISH_PERIOD).")
+        return list(wishes.datasets) or known
+
+    def process(self, dataset: str, wishes: Wishes) -> DatasetOutcome:
+        """Parse, curate and aggregate: builds for every complete period, or for those asked for."""
+        outcome, curated = self._curated(dataset)
+        if curated is None:
+            outcome.absent = [period.name for period in wishes.periods]
+            return outcome
+        aggregates = wanted_aggregates(self.settings.aggregates, dataset)
+        held = {found.period: found for found in outcome.completeness}
+        outcome.absent = [period.name for period in wishes.periods if period not in held]
+        wanted = [p for p in wishes.periods if p in held] if wishes.periods else [p for p, found in held.items() if found.is_complete]
+        for period in sorted(wanted):
+            outcome.builds.append(build(self.lake, self.engine, self.progress, curated, period, aggregates))
+        return outcome
+
+    def validate(self, dataset: str, wishes: Wishes) -> DatasetOutcome:
+        """Process, then look at the gates of each build that is not published already."""
+        outcome = self.process(dataset, wishes)
+        for made in outcome.builds:
+            current = finish_claims(self.lake.aggregated, dataset, made.period)
+            if not needs_release(current, made.id):
+                if current is not None and current.build.id == made.id:
+                    outcome.current.append(current)
+                else:
+                    outcome.held_back.append(made.period)
+                continue
+            report = self._report(made, outcome, allow_incomplete=wishes.allow_incomplete)
+            outcome.reports.append(report)
+            if not report.passed:
+                outcome.stopped.append(made.period)
+        return outcome
+
+    def publish(self, dataset: str, wishes: Wishes) -> DatasetOutcome:
+        """Validate, then publish each build whose gates let it."""
+        outcome = self.validate(dataset, wishes)
+        builds = {made.id: made for made in outcome.builds}
+        passing = [report for report in outcome.reports if report.passed]
+        if passing:
+            self.progress.start(f"publish {dataset}", len(passing))
+        for report in passing:
+            try:
+                release = publish(self.lake.aggregated, builds[report.build], report, self.now, self.run_id)
+            except GateError:
+                outcome.stopped.append(report.period)
+                continue
+            if release is not None:
+                outcome.published.append(release)
+                self.progress.step(release.name)
+        return outcome
+
+    def settled(self, dataset: str) -> tuple[tuple[Landing, ...], Settled | None]:
+        """The landings of a data set, and its contract with every live file parsed under it."""
+        landings = self.landings(dataset)
+        declared = declared_contract(self.settings.contracts, dataset)
+        if declared is not None:
+            check_gate_names(declared)
+        return landings, settle(self.parsing, dataset, landings, declared)
+
+    def _curated(self, dataset: str) -> tuple[DatasetOutcome, Curated | None]:
+        outcome = DatasetOutcome(dataset)
+        landings, settled = self.settled(dataset)
+        if settled is None:
+            outcome.refused = self._unreadable(landings)
+            return outcome, None
+        outcome.contract = settled.contract
+        table = curate(self.lake, self.engine, self.progress, settled.contract, landings, settled.parsed)
+        outcome.entries = file_entries(landings, settled.parsed, table.curation if table else None)
+        for entry in outcome.entries:
+            entry.check()
+        for landing in landings:
+            parsed = settled.parsed.get(landing.manifest.sequence)
+            if parsed is None:
+                continue
+            source = landing.manifest.source
+            if parsed.error is not None:
+                outcome.refused[source] = parsed.error
+            elif parsed.rejected and not parsed.accepted:
+                outcome.refused[source] = f"{source}: all of its {parsed.rejected} records are rejected; `quarterlake rejects {dataset}` says why."
+            outcome.drift += drift_of(source, parsed)
+        if table is None:
+            return outcome, None
+        curated = Curated(settled.contract, landings, settled.parsed, table)
+        named = [Period.of(stamp.start, self.settings.ingest).name for landing in landings if landing.is_live and (stamp := stamp_of(landing.manifest))]
+        outcome.completeness = assess(
+            curated.records_by_month, publish=self.settings.publish, ingest=self.settings.ingest, now=self.now, named=named,
+        )
+        return outcome, curated
+
+    def _unreadable(self, landings: Sequence[Landing]) -> dict[str, str]:
+        live = [landing.manifest for landing in landings if landing.is_live]
+        samples = self.engine.sample([(manifest, stamp_of(manifest)) for manifest in live], 1)
+        return {m.source: sample.error for m, sample in zip(live, samples, strict=True) if sample.error is not None}
+
+    def _report(self, made: Build, outcome: DatasetOutcome, *, allow_incomplete: bool) -> QualityReport:
+        found = next(c for c in outcome.completeness if c.period.name == made.period)
+        if allow_incomplete:
+            found = Completeness(found.period, found.landed, (), closed=True)
+        store, contract = self.lake.aggregated, outcome.contract or made.contract
+        previous = previous_release(store, made.dataset, made.period)
+        circumstances = fingerprint([
+            previous.name if previous else None, list(found.lacking), found.closed, outcome.refused, contract.gates,
+            sorted(column.name for column in contract.columns if not column.nullable),
+        ])
+        key = keys.quality(made.dataset, made.id, circumstances)
+        report = documents.read(store, key, QualityReport)
+        if report is None:
+            staged, strays = self.engine.recount(made)
+            report = evaluate(Evaluation(made, contract, previous, found, outcome.refused, staged, strays))
+            documents.write_once(store, key, report)
+        return report

@@ -1,0 +1,1 @@
+"""From raw bytes to curated months and builds."""

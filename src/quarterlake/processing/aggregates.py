@@ -1,0 +1,140 @@
+"""Aggregates on DuckDB: the view over a period, the summary, and users' SQL."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from quarterlake.domain.column_types import Kind
+from quarterlake.domain.errors import AggregateError
+from quarterlake.domain.releases import AggregateColumn
+from quarterlake.processing import summary_sql
+from quarterlake.processing.sql import identifier, literal, literals, rows, type_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+    from quarterlake.processing.engines.port import PeriodView
+    from quarterlake.processing.user_sql import UserAggregate
+
+_PARQUET = "FORMAT parquet, COMPRESSION zstd"
+_BYTES_A_VALUE = 48
+"""What `quantile_cont` was seen to take for a value at its peak: the value, twice while its buffer grows, on each of two threads."""
+
+_DELTA_TYPES = {
+    "BOOLEAN": "boolean", "TINYINT": "byte", "SMALLINT": "short", "INTEGER": "integer", "BIGINT": "long", "FLOAT": "float",
+    "DOUBLE": "double", "VARCHAR": "string", "DATE": "date", "TIMESTAMP WITH TIME ZONE": "timestamp", "BLOB": "binary",
+}
+_STORED_AS = {
+    "UTINYINT": "SMALLINT", "USMALLINT": "INTEGER", "UINTEGER": "BIGINT", "UBIGINT": "DECIMAL(20,0)", "HUGEINT": "DECIMAL(38,0)",
+    "UHUGEINT": "DECIMAL(38,0)", "TIMESTAMP": "TIMESTAMPTZ", "TIMESTAMP_S": "TIMESTAMPTZ", "TIMESTAMP_MS": "TIMESTAMPTZ",
+    "TIMESTAMP_NS": "TIMESTAMPTZ", "TIME": "VARCHAR", "UUID": "VARCHAR", "BIGNUM": "VARCHAR", "INTERVAL": "VARCHAR", '"NULL"': "VARCHAR",
+}
+"""DuckDB types that Delta tables do not have, and what they are stored as."""
+
+
+def view_query(view: PeriodView, paths: Sequence[Path]) -> str:
+    """A query for the period's curated records: the contract's columns, NULL where a month has none of them."""
+    held = sorted(zip(view.months, paths, strict=True), key=lambda pair: (pair[0].columns, pair[0].month))
+    selects = [_months_query(view, columns, [path for _, path in group]) for columns, group in groupby(held, key=lambda pair: pair[0].columns)]
+    return " UNION ALL ".join(selects)
+
+
+def _months_query(view: PeriodView, columns: Sequence[str], paths: Sequence[Path]) -> str:
+    parts = [
+        f"CAST({identifier(c.name) if c.name in columns else 'NULL'} AS {type_name(c.type)}) AS {identifier(c.name)}" for c in view.contract.columns
+    ]
+    return f"SELECT {', '.join(parts)} FROM read_parquet({literals(map(str, paths))})"
+
+
+def write_summary(connection: DuckDBPyConnection, view: PeriodView, target: Path) -> None:
+    """Write the zero-config aggregate of a period; quartiles of more values than memory holds are sorted on disk."""
+    table = identifier(view.dataset)
+    dimensions = view.contract.dimensions or ()
+    columns = summary_sql.measured_columns(view.contract)
+    ranges = rows(connection, summary_sql.ranges_query(columns, table))[0]
+    measured = summary_sql.measures(columns, ranges)
+    _fill(connection, summary_sql.EXACT, summary_sql.exact_query(dimensions, measured, table))
+    ordered = summary_sql.ordered_query(dimensions, measured, table)
+    if ordered:
+        with one_thread(connection):
+            _fill(connection, summary_sql.ORDERED, ordered)
+    in_memory = int(str(ranges[0])) * _BYTES_A_VALUE <= _memory_limit(connection)
+    quartiles = summary_sql.quartiles_query if in_memory else summary_sql.spilling_quartiles_query
+    for position, measure in enumerate(measured):
+        _fill(connection, f"quartiles{position}", quartiles(dimensions, measure, table))
+    query = summary_sql.final_query(view.period_column, view.period, dimensions, measured)
+    connection.execute(f"COPY ({query}) TO {literal(target)} ({_PARQUET})")
+
+
+def user_query(connection: DuckDBPyConnection, view: PeriodView, aggregate: UserAggregate, target: Path) -> None:
+    """Write a user's aggregate of a period, its rows sorted by all columns.
+
+    Raises AggregateError where the engine refuses it, or where its result has a column named like the period's.
+    """
+    doubles = any(c.type.kind is Kind.FLOAT64 for c in view.contract.columns) or re.search(r"\b(DOUBLE|FLOAT|REAL)\b", aggregate.duckdb)
+    try:
+        described = rows(connection, f"SELECT column_name, column_type FROM (DESCRIBE {aggregate.duckdb})")
+        query = _stored_query(view, aggregate, [(str(name), str(kind)) for name, kind in described])
+        if aggregate.order_sensitive and doubles:
+            with one_thread(connection):
+                connection.execute(f"COPY ({query}) TO {literal(target)} ({_PARQUET})")
+        else:
+            connection.execute(f"COPY ({query}) TO {literal(target)} ({_PARQUET})")
+    except (duckdb.OutOfMemoryException, duckdb.IOException):
+        raise
+    except duckdb.Error as refused:
+        message = str(refused).split("\n\nLINE")[0].strip()
+        raise AggregateError(f"{view.dataset}/{aggregate.name}.sql: the engine refuses it: {message}. Mend the SQL and run again.") from refused
+
+
+def _stored_query(view: PeriodView, aggregate: UserAggregate, described: Sequence[tuple[str, str]]) -> str:
+    where = f"{view.dataset}/{aggregate.name}.sql"
+    parts = [f"{literal(view.period)} AS {identifier(view.period_column)}"]
+    for name, kind in described:
+        if name.casefold() == view.period_column:
+            raise AggregateError(f"{where}: its result has a column {name}, which quarterlake adds itself. Leave it out or give it another name.")
+        if kind.endswith(("]", ")")) and not kind.startswith("DECIMAL("):
+            raise AggregateError(f"{where}: the column {name} is a {kind}; a published table holds plain values. Give each part a column of its own.")
+        stored = f"CAST({identifier(name)} AS {_STORED_AS[kind]})" if kind in _STORED_AS else identifier(name)
+        parts.append(f"{stored} AS {identifier(name)}")
+    return f"SELECT {', '.join(parts)} FROM ({aggregate.duckdb}) ORDER BY ALL"
+
+
+def columns_of(connection: DuckDBPyConnection, path: Path) -> tuple[AggregateColumn, ...]:
+    """The columns of a Parquet file with their types as Delta Lake names them."""
+    described = rows(connection, f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet({literal(path)}))")
+    return tuple(AggregateColumn(str(name), delta_type(str(kind))) for name, kind in described)
+
+
+def delta_type(kind: str) -> str:
+    """A DuckDB type as Delta Lake names it; KeyError for one that is never written."""
+    return kind.lower() if kind.startswith("DECIMAL(") else _DELTA_TYPES[kind]
+
+
+@contextmanager
+def one_thread(connection: DuckDBPyConnection) -> Iterator[None]:
+    """While it lasts, the connection runs on one thread: rows are then aggregated in the order in which they are stored."""
+    threads = rows(connection, "SELECT current_setting('threads')")[0][0]
+    connection.execute("SET threads = 1")
+    try:
+        yield
+    finally:
+        connection.execute(f"SET threads = {threads}")
+
+
+def _memory_limit(connection: DuckDBPyConnection) -> int:
+    text = str(rows(connection, "SELECT current_setting('memory_limit')")[0][0])
+    number, unit = text.split()
+    return int(float(number) * {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}[unit])
+
+
+def _fill(connection: DuckDBPyConnection, table: str, query: str) -> None:
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {query}")

@@ -1,0 +1,116 @@
+"""Making builds: the aggregates of a period, staged and complete, visible to nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from quarterlake import __version__
+from quarterlake.domain.ledger import ReleaseEntry, release_entry
+from quarterlake.domain.periods import Period, PeriodKind
+from quarterlake.domain.releases import Build, Observations, build_id
+from quarterlake.lake import documents, keys
+from quarterlake.processing.engines.port import PeriodView
+from quarterlake.processing.ledgers import accepted_by_file, file_entries
+from quarterlake.processing.user_sql import UserAggregate, load_aggregates
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from quarterlake.domain.contract import Contract
+    from quarterlake.domain.curation import CuratedMonth
+    from quarterlake.domain.landings import Landing
+    from quarterlake.domain.parsed import ParsedFile
+    from quarterlake.domain.progress import Progress
+    from quarterlake.lake.location import Lake
+    from quarterlake.processing.curating import CuratedTable
+    from quarterlake.processing.engines.port import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Curated:
+    """A data set as far as curation: all that a build is made from."""
+
+    contract: Contract
+    landings: Sequence[Landing]
+    parsed: Mapping[int, ParsedFile]
+    table: CuratedTable
+
+    @property
+    def records_by_month(self) -> dict[str, int]:
+        """Accepted records by month."""
+        return {month: curated.rows for month, curated in self.table.curation.months.items()}
+
+
+def wanted_aggregates(directory: Path, dataset: str) -> tuple[UserAggregate | None, ...]:
+    """The aggregates of a data set: the zero-config summary (None), unless a file of that name replaces it, and the user's."""
+    own = load_aggregates(directory, dataset)
+    return own if any(aggregate.name == "summary" for aggregate in own) else (None, *own)
+
+
+def build(lake: Lake, engine: Engine, progress: Progress, curated: Curated, period: Period, aggregates: Sequence[UserAggregate | None]) -> Build:
+    """The build of one period, made unless it exists already. Raises AggregateError for SQL that the engine refuses."""
+    dataset = curated.contract.dataset
+    names = {month.name for month in period.split(PeriodKind.MONTH)}
+    months = [m for name, m in sorted(curated.table.curation.months.items()) if name in names]
+    contract = curated.contract.restricted({column for month in months for column in month.columns})
+    sql = {aggregate.name: aggregate.sql for aggregate in aggregates if aggregate is not None}
+    identity = build_id(dataset, period.name, months, contract.content_id, sql | ({"": "summary"} if None in aggregates else {}))
+    done = documents.read(lake.aggregated, keys.build(dataset, identity), Build)
+    if done is not None:
+        return done
+    view = PeriodView(dataset, period.name, str(period.kind), contract, months)
+    progress.start(f"aggregate {dataset} {period.name}", len(aggregates))
+    made = []
+    for aggregate in aggregates:
+        made.append(engine.aggregate(view, identity, aggregate))
+        progress.step(made[-1].name)
+    rows, nulls = engine.observe(view)
+    document = Build(
+        id=identity,
+        dataset=dataset,
+        period=period.name,
+        contract=contract,
+        months=tuple(months),
+        curated_version=curated.table.version,
+        aggregates=tuple(made),
+        ledger=_ledger(curated, months),
+        observations=_observations(curated, months, rows, nulls),
+        engine=engine.name,
+        code_version=__version__,
+    )
+    documents.write_once(lake.aggregated, keys.build(dataset, identity), document)
+    return documents.read(lake.aggregated, keys.build(dataset, identity), Build) or document
+
+
+
+def _ledger(curated: Curated, months: Sequence[CuratedMonth]) -> tuple[ReleaseEntry, ...]:
+    used = {given.landing for month in months for given in month.inputs}
+    accepted = accepted_by_file(curated.table.curation)
+    entries = file_entries(curated.landings, curated.parsed, curated.table.curation)
+    return tuple(
+        release_entry(entry, accepted.get(landing.manifest.sequence, {}), [month.month for month in months])
+        for landing, entry in zip(curated.landings, entries, strict=True)
+        if landing.manifest.sequence in used
+    )
+
+
+def _observations(curated: Curated, months: Sequence[CuratedMonth], rows: int, nulls: Mapping[str, int]) -> Observations:
+    used = sorted({given.landing for month in months for given in month.inputs})
+    names = {landing.manifest.sequence: landing.manifest.source for landing in curated.landings}
+    return Observations(
+        rows=rows,
+        rows_by_month={month.month: month.rows for month in months},
+        nulls={name: count for name, count in nulls.items() if count},
+        conflicts=sum(month.conflicts for month in months),
+        equal_rows=sum(month.equal_rows for month in months),
+        drift=tuple(line for sequence in used for line in drift_of(names[sequence], curated.parsed[sequence])),
+    )
+
+
+def drift_of(source: str, parsed: ParsedFile) -> list[str]:
+    """Where a file left its contract, a line each."""
+    lines = [f"{source}: column {name} is not in the contract" for name in parsed.unknown]
+    lines += [f"{source}: column {name} is missing" for name in parsed.missing]
+    return lines + [f"{source}: {evidence.present} values of {name} do not fit its type" for name, evidence in sorted(parsed.misfits.items())]

@@ -1,0 +1,207 @@
+"""Curating a data set: the months whose inputs changed are made anew and become visible in one commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from quarterlake.domain.column_types import Kind
+from quarterlake.domain.curation import CuratedMonth, Curation, curation_id, month_id
+from quarterlake.domain.errors import IntegrityError
+from quarterlake.lake import delta, documents, keys
+from quarterlake.processing.engines.port import CurateInput, CurateRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from quarterlake.domain.contract import Contract
+    from quarterlake.domain.landings import Landing
+    from quarterlake.domain.parsed import ParsedFile
+    from quarterlake.domain.progress import Progress
+    from quarterlake.lake.location import Lake
+    from quarterlake.processing.engines.port import Engine
+
+CURATION_MARK = "quarterlake.curation"
+_DELTA_TYPES = {
+    Kind.NULL: "string", Kind.BOOLEAN: "boolean", Kind.INT64: "long", Kind.FLOAT64: "double", Kind.DATE: "date",
+    Kind.TIMESTAMP: "timestamp", Kind.STRING: "string",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CuratedTable:
+    """A state of the curated table, and its Delta version."""
+
+    curation: Curation
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A month as it should be: its inputs, contract, rivals and key range; `id` identifies its bytes."""
+
+    id: str
+    contract: Contract
+    inputs: Sequence[CurateInput]
+    rivals: tuple[str, ...]
+    key_range: tuple[str, str] | None
+
+
+def current_curation(lake: Lake, dataset: str) -> CuratedTable | None:
+    """The months that the curated table shows now, None when nothing was curated yet."""
+    table = delta.open_table(lake.curated, dataset)
+    mark = delta.newest_mark(table, CURATION_MARK) if table else None
+    if table is None or mark is None:
+        return None
+    curation = documents.read(lake.curated, keys.curation(dataset, mark), Curation)
+    if curation is None:
+        raise IntegrityError(f"{keys.curation(dataset, mark)} is missing from {lake.curated.url}, though the table of {dataset} names it. Restore it from a backup.")
+    return CuratedTable(curation, int(table.version()))
+
+
+def curate(lake: Lake, engine: Engine, progress: Progress, contract: Contract, landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]) -> CuratedTable | None:
+    """Bring the curated table up to date with the live parsed files; nothing is written when it is already."""
+    dataset = contract.dataset
+    by_month = _inputs_by_month(landings, parsed)
+    before = current_curation(lake, dataset)
+    old = dict(before.curation.months) if before else {}
+    plans = _plans(engine, contract, by_month, old)
+    months = {month: old[month] for month in plans if month in old and old[month].id == plans[month].id}
+    missing = [month for month in plans if month not in months]
+    if before and not missing and months.keys() == old.keys():
+        return before
+    if missing:
+        progress.start(f"curate {dataset}", len(missing))
+    for month in missing:
+        months[month] = _curate_month(lake, engine, dataset, month, plans[month], by_month)
+        progress.step(month)
+    return _commit(lake, contract, before, dict(sorted(months.items())))
+
+
+def _inputs_by_month(landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]) -> dict[str, list[CurateInput]]:
+    by_month: dict[str, list[CurateInput]] = {}
+    for landing in landings:
+        file = parsed.get(landing.manifest.sequence)
+        if landing.is_live and file is not None and file.data is not None:
+            for month in file.months:
+                by_month.setdefault(month, []).append(CurateInput(landing.manifest, file))
+    return dict(sorted(by_month.items()))
+
+
+def _plans(engine: Engine, contract: Contract, by_month: Mapping[str, Sequence[CurateInput]], old: Mapping[str, CuratedMonth]) -> dict[str, _Plan]:
+    restricted = {
+        month: contract.restricted({c.name for given in inputs for c in given.parsed.columns}) for month, inputs in by_month.items()
+    }
+    ranges: dict[str, tuple[str, str] | None] = {}
+    rivals: dict[str, set[str]] = {month: set() for month in by_month}
+    if contract.key_declared and contract.key_scope == "dataset" and contract.key:
+        changed = {month for month, inputs in by_month.items() if month not in old or _parsed_ids(inputs) != _old_ids(old[month])}
+        ranges = {m: engine.key_range(contract, m, by_month[m]) if m in changed else old[m].key_range for m in by_month}
+        rivals = _rivals(engine, contract, by_month, old, changed, ranges)
+    return {
+        month: _Plan(
+            id=month_id(
+                _parsed_ids(inputs), [(rival, _parsed_ids(by_month[rival])) for rival in sorted(rivals[month])], restricted[month].content_id,
+            ),
+            contract=restricted[month],
+            inputs=inputs,
+            rivals=tuple(sorted(rivals[month])),
+            key_range=ranges.get(month),
+        )
+        for month, inputs in by_month.items()
+    }
+
+
+def _parsed_ids(inputs: Sequence[CurateInput]) -> list[tuple[int, str]]:
+    return sorted((given.manifest.sequence, given.parsed.id) for given in inputs)
+
+
+def _old_ids(month: CuratedMonth) -> list[tuple[int, str]]:
+    return sorted((given.landing, given.parsed) for given in month.inputs)
+
+
+def _rivals(
+    engine: Engine,
+    contract: Contract,
+    by_month: Mapping[str, Sequence[CurateInput]],
+    old: Mapping[str, CuratedMonth],
+    changed: set[str],
+    ranges: Mapping[str, tuple[str, str] | None],
+) -> dict[str, set[str]]:
+    """For each month those that share a declared key with it. Pairs of unchanged months are known; key ranges rule out most others."""
+    rivals: dict[str, set[str]] = {month: set() for month in by_month}
+    kind = contract.column(contract.key[0]).type.kind
+    for one, two in combinations(by_month, 2):
+        if one not in changed and two not in changed:
+            shared = two in old[one].rivals
+        else:
+            shared = _overlap(kind, ranges[one], ranges[two]) and engine.shares_keys(contract, (one, by_month[one]), (two, by_month[two]))
+        if shared:
+            rivals[one].add(two)
+            rivals[two].add(one)
+    return rivals
+
+
+def _overlap(kind: Kind, left: tuple[str, str] | None, right: tuple[str, str] | None) -> bool:
+    if left is None or right is None:
+        return False
+    if kind in {Kind.INT64, Kind.DECIMAL}:
+        return Decimal(left[0]) <= Decimal(right[1]) and Decimal(right[0]) <= Decimal(left[1])
+    if kind is Kind.STRING:
+        return left[0] <= right[1] and right[0] <= left[1]
+    return True
+
+
+def _curate_month(lake: Lake, engine: Engine, dataset: str, month: str, plan: _Plan, by_month: Mapping[str, Sequence[CurateInput]]) -> CuratedMonth:
+    key = f"{keys.ours(dataset, 'months')}{plan.id}.json"
+    done = documents.read(lake.curated, key, CuratedMonth)
+    if done is not None:
+        return done
+    request = CurateRequest(
+        dataset=dataset,
+        month=month,
+        id=plan.id,
+        contract=plan.contract,
+        inputs=plan.inputs,
+        rivals={rival: by_month[rival] for rival in plan.rivals},
+        key_range=plan.key_range,
+        path=keys.curated_file(month, plan.id),
+    )
+    made = engine.curate(request)
+    documents.write_once(lake.curated, key, made)
+    return made
+
+
+def _commit(lake: Lake, contract: Contract, before: CuratedTable | None, months: Mapping[str, CuratedMonth]) -> CuratedTable:
+    dataset = contract.dataset
+    curation = Curation(curation_id(dataset, months), dataset, contract.content_id, months)
+    documents.write_once(lake.curated, keys.curation(dataset, curation.id), curation)
+    old = before.curation.months if before else {}
+    shown, gone = {m.path: m for m in months.values()}, {m.path: m for m in old.values()}
+    change = delta.Commit(
+        base=before.version if before else _empty_version(lake, dataset),
+        columns=_table_columns(contract, months),
+        add=[_table_file(m) for path, m in shown.items() if path not in gone],
+        remove=[_table_file(m) for path, m in gone.items() if path not in shown],
+        marks={CURATION_MARK: curation.id},
+        partition_by=["_month"],
+    )
+    return CuratedTable(curation, delta.commit(lake.curated, dataset, change))
+
+
+def _empty_version(lake: Lake, dataset: str) -> int | None:
+    """The version of a table that a killed process made but put nothing into."""
+    table = delta.open_table(lake.curated, dataset)
+    return None if table is None else int(table.version())
+
+
+def _table_columns(contract: Contract, months: Mapping[str, CuratedMonth]) -> list[tuple[str, str]]:
+    present = {name for month in months.values() for name in month.columns}
+    own = [(c.name, str(c.type) if c.type.kind is Kind.DECIMAL else _DELTA_TYPES[c.type.kind]) for c in contract.columns if c.name in present]
+    return [*own, ("_source", "string"), ("_month", "string")]
+
+
+def _table_file(month: CuratedMonth) -> delta.TableFile:
+    return delta.TableFile(month.path, month.size, month.rows, {"_month": month.month})

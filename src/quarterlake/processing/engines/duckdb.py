@@ -1,0 +1,253 @@
+"""The embedded engine: DuckDB in this process, over local copies where the lake is remote."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import msgspec
+
+from quarterlake.domain.curation import CuratedMonth, MonthInput
+from quarterlake.domain.periods import Period
+from quarterlake.domain.releases import Aggregate, Build, DataFile
+from quarterlake.lake import keys
+from quarterlake.processing import curate_sql
+from quarterlake.processing.aggregates import columns_of, user_query, view_query, write_summary
+from quarterlake.processing.faults import environment_faults
+from quarterlake.processing.parser import ParseJob, parse_file
+from quarterlake.processing.rejects import Reject
+from quarterlake.processing.samples import Sample, file_evidence, sample_file
+from quarterlake.processing.sql import identifier, literal, parquet_options, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from duckdb import DuckDBPyConnection
+
+    from quarterlake.domain.contract import Contract
+    from quarterlake.domain.inference import Evidence
+    from quarterlake.domain.landings import Manifest
+    from quarterlake.domain.naming import NameTimestamp
+    from quarterlake.domain.parsed import ParsedFile
+    from quarterlake.lake.location import Lake
+    from quarterlake.processing.engines.port import CurateInput, CurateRequest, ParseRequest, PeriodView
+    from quarterlake.processing.user_sql import UserAggregate
+
+DEFAULT_MEMORY = "400MB"
+_BATCH = 10_000
+
+
+class DuckDBEngine:
+    """See `Engine`. `memory` bounds what DuckDB keeps in memory; beyond it, it spills to the lake's scratch folder."""
+
+    name = "duckdb"
+
+    def __init__(self, lake: Lake, *, memory: str = DEFAULT_MEMORY, threads: int | None = None) -> None:
+        self._lake = lake
+        self._memory = memory
+        self._threads = threads
+        self._connection: DuckDBPyConnection | None = None
+
+    def sample(self, manifests: Sequence[tuple[Manifest, NameTimestamp | None]], records: int) -> Iterator[Sample]:
+        """See the port."""
+        for manifest, stamp in manifests:
+            with self._lake.raw.local([manifest.key]) as [raw], environment_faults():
+                yield sample_file(self._open(), manifest.source, raw, self._scratch, records=records, stamp=stamp)
+
+    def evidence(self, manifests: Sequence[Manifest], columns: Sequence[str]) -> dict[str, Evidence]:
+        """See the port."""
+        total: dict[str, Evidence] = {}
+        for manifest in manifests:
+            with self._lake.raw.local([manifest.key]) as [raw], environment_faults():
+                for name, found in file_evidence(self._open(), manifest.source, raw, self._scratch, columns).items():
+                    total[name] = total[name] + found if name in total else found
+        return total
+
+    def parse(self, requests: Iterable[ParseRequest]) -> Iterator[ParsedFile]:
+        """See the port."""
+        for request in requests:
+            manifest = request.manifest
+            with self._lake.raw.local([manifest.key]) as [raw], environment_faults():
+                job = ParseJob(request.id, manifest.source, manifest.sha256, raw, request.name_time, request.contract)
+                outcome = parse_file(self._open(), job, self._scratch)
+            placed = {}
+            for field, path, suffix in (("data", outcome.data, "parquet"), ("rejects", outcome.rejects, "rejects.parquet")):
+                if path is not None:
+                    placed[field] = keys.parsed(manifest.dataset, request.id, suffix)
+                    self._lake.curated.adopt(path, placed[field])
+            yield msgspec.structs.replace(outcome.document, **placed)
+
+    def distinct(self, parsed: Sequence[ParsedFile], columns: Sequence[str], limit: int) -> dict[str, int]:
+        """See the port."""
+        values: dict[str, set[object]] = {column: set() for column in columns}
+        for file in parsed:
+            wanted = [c.name for c in file.columns if c.name in values and len(values[c.name]) <= limit]
+            if file.data is None or not wanted:
+                continue
+            with self._lake.curated.local([file.data]) as [path], environment_faults():
+                for name in wanted:
+                    query = f"SELECT DISTINCT {identifier(name)} FROM read_parquet({literal(path)}) WHERE _raw IS NULL LIMIT {limit + 1}"
+                    values[name].update(value for (value,) in rows(self._open(), query))
+        return {name: len(found - {None}) for name, found in values.items()}
+
+    def key_range(self, contract: Contract, month: str, inputs: Sequence[CurateInput]) -> tuple[str, str] | None:
+        """See the port."""
+        with self._paths(inputs) as paths, environment_faults():
+            key = identifier(contract.key[0])
+            own = curate_sql.rows_of(contract, month, inputs, paths)
+            low, high = rows(self._open(), f"SELECT CAST(min({key}) AS VARCHAR), CAST(max({key}) AS VARCHAR) FROM ({own})")[0]
+        return None if low is None else (str(low), str(high))
+
+    def shares_keys(self, contract: Contract, left: tuple[str, Sequence[CurateInput]], right: tuple[str, Sequence[CurateInput]]) -> bool:
+        """See the port."""
+        with self._paths([*left[1], *right[1]]) as paths, environment_faults():
+            one, two = (f"SELECT {curate_sql.key_list(contract)} FROM ({curate_sql.rows_of(contract, *side, paths)})" for side in (left, right))
+            query = f"SELECT 1 FROM ({one}) SEMI JOIN ({two}) USING ({curate_sql.key_list(contract)}) LIMIT 1"
+            return bool(rows(self._open(), query))
+
+    def curate(self, request: CurateRequest) -> CuratedMonth:
+        """See the port."""
+        contract = request.contract
+        rivals = [given for inputs in request.rivals.values() for given in inputs]
+        with self._paths([*request.inputs, *rivals]) as paths, environment_faults():
+            connection = self._open()
+            own = curate_sql.rows_of(contract, request.month, request.inputs, paths)
+            others = [curate_sql.rows_of(contract, month, inputs, paths) for month, inputs in request.rivals.items()]
+            lost, conflicts = self._find_losers(contract, own, others) if contract.key else ({}, 0)
+            equal = 0 if contract.key else int(str(rows(connection, curate_sql.equal_rows(contract, own))[0][0]))
+            target = self._scratch / f"{request.id}.parquet"
+            query = curate_sql.ordered_rows(contract, own, without_losers=bool(lost))
+            connection.execute(f"COPY ({query}) TO {literal(target)} ({parquet_options(c.type for c in contract.columns)})")
+        size = target.stat().st_size
+        self._lake.curated.adopt(target, f"{request.dataset}/{request.path}")
+        inputs = tuple(_month_input(given, request.month, lost) for given in request.inputs)
+        return CuratedMonth(
+            month=request.month,
+            id=request.id,
+            path=request.path,
+            size=size,
+            rows=sum(given.accepted for given in inputs),
+            inputs=inputs,
+            columns=tuple(c.name for c in contract.columns),
+            rivals=tuple(sorted(request.rivals)),
+            key_range=request.key_range,
+            conflicts=conflicts,
+            equal_rows=equal,
+        )
+
+    def observe(self, view: PeriodView) -> tuple[int, dict[str, int]]:
+        """See the port."""
+        with self._view(view) as connection:
+            counted = ", ".join(f"count({identifier(c.name)})" for c in view.contract.columns)
+            count, *present = (int(str(v)) for v in rows(connection, f"SELECT count(*), {counted} FROM {identifier(view.dataset)}")[0])
+        return count, {c.name: count - filled for c, filled in zip(view.contract.columns, present, strict=True)}
+
+    def aggregate(self, view: PeriodView, build: str, aggregate: UserAggregate | None) -> Aggregate:
+        """See the port."""
+        name = aggregate.name if aggregate else "summary"
+        target = self._scratch / f"{build}-{name}.parquet"
+        with self._view(view) as connection:
+            if aggregate is None:
+                write_summary(connection, view, target)
+            else:
+                user_query(connection, view, aggregate, target)
+            columns = columns_of(connection, target)
+            count = int(str(rows(connection, f"SELECT count(*) FROM read_parquet({literal(target)})")[0][0]))
+        with target.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = target.stat().st_size
+        path = f"{keys.aggregate_table(view.dataset, name)}/{keys.aggregate_file(view.period, build, digest)}"
+        self._lake.aggregated.adopt(self._moved(target), path)
+        return Aggregate(name, aggregate.sql if aggregate else None, columns, (DataFile(path, size, digest, count),))
+
+    def recount(self, build: Build) -> tuple[int, int]:
+        """See the port."""
+        column = identifier(str(Period.parse(build.period).kind))
+        total = strays = 0
+        for file in (file for aggregate in build.aggregates for file in aggregate.files):
+            with self._lake.aggregated.local([file.path]) as [path], environment_faults():
+                query = f"SELECT count(*), count(*) FILTER ({column} IS DISTINCT FROM {literal(build.period)}) FROM read_parquet({literal(path)})"
+                count, others = rows(self._open(), query)[0]
+            total, strays = total + int(str(count)), strays + int(str(others))
+        return total, strays
+
+    def rejects(self, parsed: Sequence[ParsedFile]) -> Iterator[tuple[ParsedFile, Reject]]:
+        """See the port."""
+        for file in parsed:
+            if file.rejects is None:
+                continue
+            with self._lake.curated.local([file.rejects]) as [path], environment_faults():
+                cursor = self._open().cursor().execute(f'SELECT line, byte_offset, "column", reason, raw FROM read_parquet({literal(path)})')
+                while batch := cursor.fetchmany(_BATCH):
+                    yield from ((file, Reject(*row)) for row in batch)
+
+    def close(self) -> None:
+        """Let go of DuckDB's memory."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @property
+    def _scratch(self) -> Path:
+        return self._lake.curated.scratch
+
+    def _open(self) -> DuckDBPyConnection:
+        if self._connection is None:
+            spill = self._scratch / "spill"
+            config: dict[str, str | bool | int | float | list[str]] = {
+                "memory_limit": self._memory,
+                "temp_directory": str(spill),
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "python_enable_replacements": False,
+            }
+            if self._threads:
+                config["threads"] = self._threads
+            self._connection = duckdb.connect(config=config)
+            self._connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        return self._connection
+
+    def _moved(self, path: Path) -> Path:
+        """The file in the scratch folder of the zone that adopts it: zones may lie on different disks."""
+        return Path(shutil.move(path, self._lake.aggregated.scratch / path.name))
+
+    @contextmanager
+    def _paths(self, inputs: Sequence[CurateInput]) -> Iterator[dict[str, Path]]:
+        files = {given.parsed.id: given.parsed.data for given in inputs if given.parsed.data is not None}
+        with self._lake.curated.local(list(files.values())) as paths:
+            yield dict(zip(files, paths, strict=True))
+
+    @contextmanager
+    def _view(self, view: PeriodView) -> Iterator[DuckDBPyConnection]:
+        with ExitStack() as stack:
+            paths = stack.enter_context(self._lake.curated.local([f"{view.dataset}/{month.path}" for month in view.months]))
+            stack.enter_context(environment_faults())
+            connection = self._open()
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(view.dataset)} AS {view_query(view, paths)}")
+            yield connection
+
+    def _find_losers(self, contract: Contract, own: str, others: Sequence[str]) -> tuple[dict[int, int], int]:
+        connection = self._open()
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {curate_sql.REPEATED} AS {curate_sql.repeated_keys(contract, own, others)}")
+        if not rows(connection, f"SELECT 1 FROM {curate_sql.REPEATED} LIMIT 1"):
+            return {}, 0
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {curate_sql.LOSERS} AS {curate_sql.losers(contract, own, others)}")
+        lost = {int(str(n)): int(str(c)) for n, c in rows(connection, f"SELECT _landing, count(*) FROM {curate_sql.LOSERS} GROUP BY 1")}
+        conflicts = 0 if contract.key_declared else int(str(rows(connection, curate_sql.conflicting_keys(contract, own))[0][0]))
+        return lost, conflicts
+
+
+def _month_input(given: CurateInput, month: str, lost: dict[int, int]) -> MonthInput:
+    brought = given.parsed.months[month]
+    landing = given.manifest.sequence
+    return MonthInput(
+        source=given.manifest.source,
+        sha256=given.manifest.sha256,
+        parsed=given.parsed.id,
+        landing=landing,
+        records=brought,
+        accepted=brought - lost.get(landing, 0),
+    )

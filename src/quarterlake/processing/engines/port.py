@@ -1,0 +1,109 @@
+"""What an engine must do for the stages of processing. Each call is a function of its arguments' hashes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from quarterlake.domain.contract import Contract
+    from quarterlake.domain.curation import CuratedMonth
+    from quarterlake.domain.inference import Evidence
+    from quarterlake.domain.landings import Manifest
+    from quarterlake.domain.naming import NameTimestamp
+    from quarterlake.domain.parsed import ParsedFile
+    from quarterlake.domain.releases import Aggregate, Build
+    from quarterlake.processing.rejects import Reject
+    from quarterlake.processing.samples import Sample
+    from quarterlake.processing.user_sql import UserAggregate
+
+
+@dataclass(frozen=True, slots=True)
+class ParseRequest:
+    """A landed file to parse under a contract; `id` is what the result is memoised by."""
+
+    id: str
+    manifest: Manifest
+    name_time: str | None
+    contract: Contract
+
+
+@dataclass(frozen=True, slots=True)
+class CurateInput:
+    """A parsed file with what a month needs to know of its landing."""
+
+    manifest: Manifest
+    parsed: ParsedFile
+
+
+@dataclass(frozen=True, slots=True)
+class CurateRequest:
+    """A month to curate from the live parsed files that hold records of it.
+
+    `contract` is restricted to the columns that these files have. `rivals` are the months that share declared keys
+    with it, with their files. `path` is where the result lies below the curated table.
+    """
+
+    dataset: str
+    month: str
+    id: str
+    contract: Contract
+    inputs: Sequence[CurateInput]
+    rivals: dict[str, Sequence[CurateInput]]
+    key_range: tuple[str, str] | None
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodView:
+    """The curated records of a period: its months' files under the contract restricted to their columns."""
+
+    dataset: str
+    period: str
+    period_column: str
+    contract: Contract
+    months: Sequence[CuratedMonth]
+
+
+class Engine(Protocol):
+    """Runs the SQL of processing over a lake. Every output is a new file; what exists is never changed."""
+
+    name: str
+
+    def sample(self, manifests: Sequence[tuple[Manifest, NameTimestamp | None]], records: int) -> Iterator[Sample]:
+        """The first records of files, each with its name's timestamp, for inference; files that cannot be read give a sample that says so."""
+
+    def evidence(self, manifests: Sequence[Manifest], columns: Sequence[str]) -> dict[str, Evidence]:
+        """Evidence over every value of some columns (by their names in the files)."""
+
+    def parse(self, requests: Iterable[ParseRequest]) -> Iterator[ParsedFile]:
+        """Parse files in any order; their Parquet is in place when a document is yielded."""
+
+    def distinct(self, parsed: Sequence[ParsedFile], columns: Sequence[str], limit: int) -> dict[str, int]:
+        """The number of distinct values of columns, at most about `limit`, over all accepted records."""
+
+    def key_range(self, contract: Contract, month: str, inputs: Sequence[CurateInput]) -> tuple[str, str] | None:
+        """The least and the greatest value of the key's first column, as text; None when all are null."""
+
+    def shares_keys(self, contract: Contract, left: tuple[str, Sequence[CurateInput]], right: tuple[str, Sequence[CurateInput]]) -> bool:
+        """Whether two months' records have a key in common."""
+
+    def curate(self, request: CurateRequest) -> CuratedMonth:
+        """Write one month: typed, deduplicated, sorted."""
+
+    def observe(self, view: PeriodView) -> tuple[int, dict[str, int]]:
+        """Rows of a period, and nulls by column."""
+
+    def aggregate(self, view: PeriodView, build: str, aggregate: UserAggregate | None) -> Aggregate:
+        """Write one aggregate of a period; None is the zero-config summary."""
+
+    def recount(self, build: Build) -> tuple[int, int]:
+        """Rows in a build's staged files, and those of them that belong to another period."""
+
+    def rejects(self, parsed: Sequence[ParsedFile]) -> Iterator[tuple[ParsedFile, Reject]]:
+        """The rejects of parsed files, file by file, in each file's order."""
+
+    def close(self) -> None:
+        """Let go of what the engine holds."""

@@ -1,0 +1,196 @@
+"""Parsing one raw file: typed Parquet, rejects with their place, and the counts that the ledger needs.
+
+It runs in any process that has DuckDB: in the embedded engine, and in a cluster's workers. A bad record never
+fails it: it goes to the rejects with line, byte offset, column, reason and raw text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from quarterlake.domain.column_types import Kind
+from quarterlake.domain.errors import UnreadableFileError
+from quarterlake.domain.parsed import ParsedFile, StoredColumn
+from quarterlake.domain.periods import MAX_YEAR, MIN_YEAR
+from quarterlake.processing.casts import misfits, stored
+from quarterlake.processing.faults import reading
+from quarterlake.processing.rejects import count_records, explain_misfits, write_rejects
+from quarterlake.processing.relations import DROPPED, DROPPED_SCANS, Relation, SourceColumn, relation_of
+from quarterlake.processing.sources import PlainSource, plain_source
+from quarterlake.processing.sql import identifier, literal, parquet_options, rows, type_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+    from quarterlake.domain.contract import Column, Contract
+
+
+@dataclass(frozen=True, slots=True)
+class ParseJob:
+    """What to parse: `raw` is the local copy of the file that the user knows as `name`.
+
+    `name_time` is the instant (ISO 8601, UTC) that the file's name gives, for contracts without a record time.
+    """
+
+    id: str
+    name: str
+    sha256: str
+    raw: Path
+    name_time: str | None
+    contract: Contract
+
+
+@dataclass(frozen=True, slots=True)
+class ParseOutcome:
+    """The document, whose keys are still empty, and the local files that belong under them."""
+
+    document: ParsedFile
+    data: Path | None
+    rejects: Path | None
+
+
+def parse_file(connection: DuckDBPyConnection, job: ParseJob, scratch: Path) -> ParseOutcome:
+    """Parse one file under one contract; a file that cannot be read gives a document with `error`, never a raise.
+
+    Raises TransientError and DiskFullError only, for what the machine lacks.
+    """
+    try:
+        with plain_source(job.name, job.raw, scratch) as source, reading(job.name):
+            return _parse(connection, job, source, scratch)
+    except UnreadableFileError as refused:
+        document = ParsedFile(id=job.id, sha256=job.sha256, parse_id=job.contract.parse_id, error=str(refused))
+        return ParseOutcome(document, None, None)
+
+
+def _parse(connection: DuckDBPyConnection, job: ParseJob, source: PlainSource, scratch: Path) -> ParseOutcome:
+    contract = job.contract
+    relation = relation_of(connection, source, [column.source for column in contract.columns])
+    matched = match_columns(relation, contract)
+    _check_matched(job, relation, matched)
+    staged = scratch / f"{job.id}.staged.parquet"
+    connection.execute(f"DROP TABLE IF EXISTS {DROPPED}; DROP TABLE IF EXISTS {DROPPED_SCANS}")
+    present = [column for column in contract.columns if column.name in matched]
+    options = parquet_options(column.type for column in present)
+    connection.execute(f"COPY ({typed_query(relation, contract, matched, job.name_time)}) TO {literal(staged)} ({options})")
+
+    rejects = scratch / f"{job.id}.rejects.parquet"
+    found = explain_misfits(connection, staged, [(c.name, c.type) for c in present], relation)
+    counts = write_rejects(connection, source, relation, found, rejects)
+    rejected = sum(counts.values())
+    months, nulls = _accepted(connection, staged, present)
+    records = count_records(connection, source, relation)
+    if records != sum(months.values()) + rejected:
+        raise UnreadableFileError(
+            f"{job.name}: {records} records counted in its bytes, but the parser gave {sum(months.values())} rows and {rejected} rejects. "
+            "The file is left out until this is understood; please report it with the file.",
+        )
+    data = _by_month(connection, staged, months, options)
+    document = ParsedFile(
+        id=job.id,
+        sha256=job.sha256,
+        parse_id=contract.parse_id,
+        records=records,
+        rejected=rejected,
+        months=months,
+        columns=tuple(StoredColumn(c.name, c.type) for c in present),
+        nulls=nulls,
+        misfits=found.misfits,
+        reject_counts=counts,
+        unknown=tuple(c.name for c in relation.columns if c not in matched.values()),
+        missing=tuple(c.name for c in contract.columns if c.name not in matched),
+        dialect=relation.described,
+    )
+    return ParseOutcome(document, data if months else None, rejects if rejected else None)
+
+
+def match_columns(relation: Relation, contract: Contract) -> dict[str, SourceColumn]:
+    """The file's column for each of the contract's, by name and never by position; case decides only between two."""
+    exact = {column.name: column for column in relation.columns}
+    folded = {column.name.casefold(): column for column in relation.columns}
+    found = {c.name: exact.get(c.source) or folded.get(c.source.casefold()) for c in contract.columns}
+    return {name: column for name, column in found.items() if column is not None}
+
+
+def _check_matched(job: ParseJob, relation: Relation, matched: Mapping[str, SourceColumn]) -> None:
+    contract = job.contract
+    if not matched:
+        names = ", ".join(column.name for column in relation.columns[:20])
+        raise UnreadableFileError(f"{job.name} has none of the columns that the contract of {contract.dataset} names; it has: {names}.")
+    if contract.record_time is not None and contract.record_time not in matched:
+        raise UnreadableFileError(f"{job.name} lacks the column {contract.record_time}, which puts the records of {contract.dataset} into periods.")
+    if contract.record_time is None and job.name_time is None:
+        raise UnreadableFileError(
+            f"{job.name} has no record time: no timestamp column, and no timestamp in its name. Put one into the name "
+            f"(such as {contract.dataset}_2026-07.csv) or name a column in contracts/{contract.dataset}.odcs.yaml.",
+        )
+    if absent := [key for key in contract.key if key not in matched and contract.key_declared]:
+        raise UnreadableFileError(f"{job.name} lacks the key column {absent[0]} of {contract.dataset}.")
+
+
+def typed_query(relation: Relation, contract: Contract, matched: Mapping[str, SourceColumn], name_time: str | None) -> str:
+    """A query for the records in the file's order: typed columns, `_month` (202607), and the texts of a misfit in `_raw`."""
+    columns = [column for column in contract.columns if column.name in matched]
+    values, texts, conditions = [], [], []
+    for position, column in enumerate(columns):
+        given = matched[column.name]
+        native = _native_value(given, column)
+        values.append(f"{native or stored(given.text, column.type)} AS {identifier(column.name)}")
+        texts.append(f"{given.text} AS _t{position}")
+        condition = None if native else misfits(identifier(column.name), f"_t{position}", column.type)
+        conditions.append(condition)
+    broken = f", {relation.broken} AS _broken" if relation.broken else ""
+    inner = f"SELECT {', '.join(values)}, {', '.join(texts)}{broken} FROM {relation.sql}"
+    time = _time(contract, name_time)
+    bad = " OR ".join([*filter(None, conditions), "_month IS NULL", *(["_broken"] if broken else [])])
+    names = ", ".join(identifier(column.name) for column in columns)
+    kept = "" if contract.record_time else f", {time} AS _time"
+    raw = ", ".join(f"_t{position}" for position in range(len(columns)))
+    placed = f"SELECT *, {_month(time, contract)} AS _month FROM ({inner})"
+    return f"SELECT {names}{kept}, _month, CASE WHEN {bad} THEN [{raw}] END AS _raw FROM ({placed})"
+
+
+def _native_value(given: SourceColumn, column: Column) -> str | None:
+    """The value as the file's own type gives it, where no check of its text is needed."""
+    if given.native is None or given.value is None or column.type.kind is Kind.NULL:
+        return None
+    if given.native == column.type:
+        return f"CAST({given.value} AS {type_name(column.type)})"
+    return None
+
+
+def _time(contract: Contract, name_time: str | None) -> str:
+    if contract.record_time is None:
+        return f"CAST({literal(name_time or '')} AS TIMESTAMPTZ)"
+    return identifier(contract.record_time)
+
+
+def _month(time: str, contract: Contract) -> str:
+    """The month as 202607; NULL for no time, and for one whose year no calendar of four digits has."""
+    is_date = contract.record_time is not None and contract.column(contract.record_time).type.kind is Kind.DATE
+    instant = time if is_date else f"make_timestamp(epoch_us({time}))"
+    return f"CASE WHEN year({instant}) BETWEEN {MIN_YEAR} AND {MAX_YEAR} THEN CAST(year({instant}) * 100 + month({instant}) AS INTEGER) END"
+
+
+def _accepted(connection: DuckDBPyConnection, staged: Path, columns: list[Column]) -> tuple[dict[str, int], dict[str, int]]:
+    counted = ", ".join(f"count({identifier(column.name)})" for column in columns)
+    found = rows(connection, f"SELECT _month, count(*), {counted} FROM read_parquet({literal(staged)}) WHERE _raw IS NULL GROUP BY 1 ORDER BY 1")
+    months = {f"{int(str(month)) // 100:04d}-{int(str(month)) % 100:02d}": int(str(count)) for month, count, *_ in found}
+    nulls = {
+        column.name: sum(int(str(row[1])) - int(str(row[position])) for row in found) for position, column in enumerate(columns, start=2)
+    }
+    return months, {name: count for name, count in nulls.items() if count}
+
+
+def _by_month(connection: DuckDBPyConnection, staged: Path, months: Mapping[str, int], options: str) -> Path:
+    """The staged file itself when it holds one month, else one sorted by month, so that reading a month skips the others."""
+    if len(months) <= 1:
+        return staged
+    data = staged.with_suffix(".sorted.parquet")
+    query = f"SELECT * EXCLUDE (file_row_number) FROM read_parquet({literal(staged)}, file_row_number = true) WHERE _raw IS NULL ORDER BY _month, file_row_number"
+    connection.execute(f"COPY ({query}) TO {literal(data)} ({options})")
+    staged.unlink()
+    return data

@@ -1,0 +1,99 @@
+"""Parsing the live files of a data set, each once: memoised by bytes, contract and parser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from quarterlake.domain.naming import NameTimestamp, timestamp_in
+from quarterlake.domain.parsed import ParsedFile, parsed_id, reusable
+from quarterlake.domain.periods import PeriodKind
+from quarterlake.lake import documents, keys
+from quarterlake.processing.engines.port import ParseRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from quarterlake.domain.contract import Contract
+    from quarterlake.domain.landings import Landing, Manifest
+    from quarterlake.domain.progress import Progress
+    from quarterlake.lake.location import Lake
+    from quarterlake.processing.engines.port import Engine
+
+_LONGEST_DAYS = {PeriodKind.MONTH: 31, PeriodKind.QUARTER: 92, PeriodKind.YEAR: 366}
+
+
+@dataclass(frozen=True, slots=True)
+class Parsing:
+    """What parsing a data set needs. `ingest` bounds how vague a file name's timestamp may be and still be a record time."""
+
+    lake: Lake
+    engine: Engine
+    progress: Progress
+    ingest: PeriodKind
+
+    def parse_all(self, dataset: str, contract: Contract, landings: Sequence[Landing], before: Contract | None = None) -> dict[int, ParsedFile]:
+        """The parsed file of each live landing, by its sequence; what was parsed `before` is kept where that is the same."""
+        live = [landing.manifest for landing in landings if landing.is_live]
+        wanted = {manifest.sequence: self._id(manifest, contract) for manifest in live}
+        found = self.known(dataset, wanted)
+        missing = [manifest for manifest in live if manifest.sequence not in found]
+        if before is not None and missing:
+            found |= self._reuse(dataset, missing, contract, before)
+            missing = [manifest for manifest in missing if manifest.sequence not in found]
+        return found | self._parse(dataset, missing, contract)
+
+    def known(self, dataset: str, wanted: Mapping[int, str]) -> dict[int, ParsedFile]:
+        """Those documents, by sequence, that are there already."""
+        store = self.lake.curated
+        there = {item.key for item in store.list(keys.ours(dataset, "parsed"))} if wanted else set()
+        held = {sequence: key for sequence, identity in wanted.items() if (key := keys.parsed(dataset, identity, "json")) in there}
+        return dict(zip(held, documents.read_many(store, list(held.values()), ParsedFile), strict=True))
+
+    def identities(self, landings: Sequence[Landing], contract: Contract) -> dict[int, str]:
+        """What each landing, live or not, is memoised by under a contract."""
+        return {landing.manifest.sequence: self._id(landing.manifest, contract) for landing in landings}
+
+    def name_time(self, manifest: Manifest) -> str | None:
+        """The instant that the file's name gives, where it is no vaguer than an ingest period."""
+        stamp = stamp_of(manifest)
+        if stamp is None or (stamp.end - stamp.start).days > _LONGEST_DAYS[self.ingest]:
+            return None
+        return stamp.start.isoformat()
+
+    def _id(self, manifest: Manifest, contract: Contract) -> str:
+        return parsed_id(manifest.sha256, contract.parse_id, None if contract.record_time else self.name_time(manifest))
+
+    def _reuse(self, dataset: str, manifests: Sequence[Manifest], contract: Contract, before: Contract) -> dict[int, ParsedFile]:
+        old = self.known(dataset, {manifest.sequence: self._id(manifest, before) for manifest in manifests})
+        kept = {}
+        for manifest in manifests:
+            parsed = old.get(manifest.sequence)
+            if parsed is not None and reusable(parsed, contract):
+                present = {column.name for column in parsed.columns}
+                missing = tuple(c.name for c in contract.columns if c.name not in present)
+                again = msgspec.structs.replace(parsed, id=self._id(manifest, contract), parse_id=contract.parse_id, missing=missing)
+                documents.write_once(self.lake.curated, keys.parsed(dataset, again.id, "json"), again)
+                kept[manifest.sequence] = again
+        return kept
+
+    def _parse(self, dataset: str, manifests: Sequence[Manifest], contract: Contract) -> dict[int, ParsedFile]:
+        if not manifests:
+            return {}
+        self.progress.start(f"parse {dataset}", len(manifests))
+        requests = [ParseRequest(self._id(m, contract), m, self.name_time(m), contract) for m in manifests]
+        by_id: dict[str, ParsedFile] = {}
+        names = {request.id: request.manifest.source for request in requests}
+        for parsed in self.engine.parse(requests):
+            documents.write_once(self.lake.curated, keys.parsed(dataset, parsed.id, "json"), parsed)
+            by_id[parsed.id] = parsed
+            self.progress.step(names[parsed.id])
+        return {request.manifest.sequence: by_id[request.id] for request in requests}
+
+
+def stamp_of(manifest: Manifest) -> NameTimestamp | None:
+    """The timestamp in a landed file's name."""
+    return timestamp_in(PurePosixPath(manifest.source).name)

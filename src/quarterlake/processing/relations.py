@@ -1,0 +1,136 @@
+"""A plain source as a SQL relation: one text (or native value) a column, one row a record, in the file's order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from quarterlake.domain.column_types import (
+    BOOLEAN,
+    DATE,
+    FLOAT64,
+    INT64,
+    STRING,
+    TIMESTAMP,
+    ColumnType,
+    Kind,
+    decimal_for,
+)
+from quarterlake.domain.errors import UnreadableFileError
+from quarterlake.processing.dialect import MAX_COLUMNS, Dialect, find_dialect, unique_names
+from quarterlake.processing.sources import Format, PlainSource
+from quarterlake.processing.sql import identifier, literal, literals, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from duckdb import DuckDBPyConnection
+
+DROPPED = "dropped_records"
+DROPPED_SCANS = "dropped_scans"
+"""The temporary tables in which DuckDB's CSV reader notes the records that it could not cut into fields."""
+
+_JSON_OBJECT_LIMIT = 1 << 26
+
+
+@dataclass(frozen=True, slots=True)
+class SourceColumn:
+    """A column as its file gives it.
+
+    `text` is an expression for its text; `native` its type where the format has types; `value` then is the
+    expression of that type. `quoted` is a condition: the record wrote it as a JSON string.
+    """
+
+    name: str
+    text: str
+    native: ColumnType | None = None
+    value: str | None = None
+    quoted: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """`sql` stands after FROM; `broken` is a condition that a row is no record (a line that is no JSON object)."""
+
+    sql: str
+    columns: tuple[SourceColumn, ...]
+    described: dict[str, str] = field(default_factory=dict)
+    broken: str | None = None
+    dialect: Dialect | None = None
+
+
+def relation_of(connection: DuckDBPyConnection, source: PlainSource, expected: Collection[str] = ()) -> Relation:
+    """The relation over a source's records; `expected` column names help to tell a header from a record."""
+    match source.format:
+        case Format.DELIMITED:
+            return _delimited(source, expected)
+        case Format.PARQUET:
+            return _parquet(connection, source)
+        case _:
+            return _json(connection, source)
+
+
+def _delimited(source: PlainSource, expected: Collection[str]) -> Relation:
+    dialect = find_dialect(source.name, source.path, expected)
+    slots = [f"c{position}" for position in range(len(dialect.columns))]
+    declared = ", ".join(f"{slot}: 'VARCHAR'" for slot in slots)
+    sql = (
+        f"read_csv({literal(source.path)}, columns = {{{declared}}}, header = {str(dialect.header).lower()}, auto_detect = false, "
+        f"delim = {literal(dialect.delimiter)}, quote = {literal(dialect.quote)}, escape = {literal(dialect.quote)}, "
+        "allow_quoted_nulls = false, ignore_errors = true, store_rejects = true, "
+        f"rejects_table = '{DROPPED}', rejects_scan = '{DROPPED_SCANS}', rejects_limit = 0)"
+    )
+    columns = tuple(SourceColumn(name, slot) for name, slot in zip(dialect.columns, slots, strict=True))
+    return Relation(sql, columns, _described(source) | dialect.described(), dialect=dialect)
+
+
+def _described(source: PlainSource) -> dict[str, str]:
+    return {"format": str(source.format), "compression": source.compression, "encoding": source.encoding}
+
+
+def _json(connection: DuckDBPyConnection, source: PlainSource) -> Relation:
+    if source.format is Format.NDJSON:
+        reader = f"read_ndjson_objects({literal(source.path)}, ignore_errors = true, maximum_object_size = {_JSON_OBJECT_LIMIT})"
+    else:
+        reader = f"read_json_objects({literal(source.path)}, format = 'array', maximum_object_size = {_JSON_OBJECT_LIMIT})"
+    found = rows(connection, f"SELECT DISTINCT unnest(json_keys(json)) AS k FROM {reader} WHERE json_type(json) = 'OBJECT' LIMIT {MAX_COLUMNS + 1}")
+    keys = sorted(str(key) for (key,) in found)
+    if not 1 <= len(keys) <= MAX_COLUMNS:
+        raise UnreadableFileError(f"{source.name} has {len(keys)} fields over all its records; quarterlake reads JSON objects with 1 to {MAX_COLUMNS}.")
+    pointers = ["/" + key.replace("~", "~0").replace("/", "~1") for key in keys]
+    sql = f"(SELECT json, json_extract_string(json, {literals(pointers)}) AS texts FROM {reader})"
+    columns = tuple(
+        SourceColumn(name, f"texts[{position}]", quoted=f"json_type(json, {literal(pointer)}) = 'VARCHAR'")
+        for position, (name, pointer) in enumerate(zip(unique_names(keys), pointers, strict=True), start=1)
+    )
+    return Relation(sql, columns, _described(source), broken="json IS NULL OR json_type(json) <> 'OBJECT'")
+
+
+def _parquet(connection: DuckDBPyConnection, source: PlainSource) -> Relation:
+    sql = f"read_parquet({literal(source.path)})"
+    described = rows(connection, f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {sql})")
+    names = unique_names([str(name) for name, _ in described])
+    columns = tuple(_parquet_column(str(raw), name, str(kind)) for (raw, kind), name in zip(described, names, strict=True))
+    return Relation(sql, columns, _described(source))
+
+
+def _parquet_column(raw: str, name: str, kind: str) -> SourceColumn:
+    column = identifier(raw)
+    native = _native_type(kind)
+    if native.kind is Kind.STRING and kind != "VARCHAR":
+        text = f"CAST(to_json({column}) AS VARCHAR)" if kind.endswith(("]", ")")) else f"CAST({column} AS VARCHAR)"
+        return SourceColumn(name, text, native, text)
+    value = f"timezone('UTC', CAST({column} AS TIMESTAMP))" if kind.startswith("TIMESTAMP") and "ZONE" not in kind else column
+    return SourceColumn(name, f"CAST({column} AS VARCHAR)", native, value)
+
+
+def _native_type(kind: str) -> ColumnType:
+    if kind in {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}:
+        return INT64
+    if kind.startswith("DECIMAL("):
+        precision, scale = (int(part) for part in kind[8:-1].split(","))
+        return decimal_for(precision - scale, scale) or STRING
+    if kind.startswith("TIMESTAMP"):
+        return TIMESTAMP
+    wide = decimal_for(20, 0) or STRING
+    return {"BOOLEAN": BOOLEAN, "FLOAT": FLOAT64, "DOUBLE": FLOAT64, "DATE": DATE, "UBIGINT": wide}.get(kind, STRING)

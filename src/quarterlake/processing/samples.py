@@ -1,0 +1,111 @@
+"""The first records of a file, as inference looks at them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from quarterlake.domain.errors import UnreadableFileError
+from quarterlake.processing.evidence import evidence_query, read_evidence
+from quarterlake.processing.faults import reading
+from quarterlake.processing.relations import Relation, relation_of
+from quarterlake.processing.sources import plain_source
+from quarterlake.processing.sql import literal, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+    from quarterlake.domain.column_types import ColumnType
+    from quarterlake.domain.inference import Evidence
+    from quarterlake.domain.naming import NameTimestamp
+
+_SAMPLE = "sampled_records"
+_NEAR_DAYS = 92
+"""A record time lies within a quarter of the timestamp in its file's name; a birth date does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Of a column's sampled instants: how many there are, lie in the period of the file's name, and lie near it."""
+
+    instants: int
+    in_name: int
+    near_name: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the first records of one file say about its columns, by their names in the file and in its order.
+
+    `natives` are types that the format itself gives; `unique` the columns whose value no two different records share; `times` the
+    agreement with the file's name, where that has a timestamp. `error` says why the file cannot be read.
+    """
+
+    columns: Mapping[str, Evidence] = field(default_factory=dict)
+    natives: Mapping[str, ColumnType] = field(default_factory=dict)
+    unique: frozenset[str] = frozenset()
+    times: Mapping[str, Agreement] = field(default_factory=dict)
+    rows: int = 0
+    error: str | None = None
+
+
+def sample_file(
+    connection: DuckDBPyConnection, name: str, raw: Path, scratch: Path, *, records: int, stamp: NameTimestamp | None,
+) -> Sample:
+    """Look at the first records of a file; one that cannot be read gives a sample that says why."""
+    try:
+        with plain_source(name, raw, scratch) as source, reading(name):
+            return _sample(connection, relation_of(connection, source), records, stamp)
+    except UnreadableFileError as refused:
+        return Sample(error=str(refused))
+
+
+def file_evidence(connection: DuckDBPyConnection, name: str, raw: Path, scratch: Path, columns: Sequence[str]) -> dict[str, Evidence]:
+    """Evidence over every record of a file for those of the columns that it has; nothing for an unreadable file."""
+    try:
+        with plain_source(name, raw, scratch) as source, reading(name):
+            relation = relation_of(connection, source, columns)
+            wanted = [c for c in relation.columns if c.name in columns]
+            if not wanted:
+                return {}
+            query = evidence_query([c.text for c in wanted], relation.sql, [c.quoted for c in wanted])
+            return dict(zip([c.name for c in wanted], read_evidence(rows(connection, query)[0]), strict=True))
+    except UnreadableFileError:
+        return {}
+
+
+def _sample(connection: DuckDBPyConnection, relation: Relation, records: int, stamp: NameTimestamp | None) -> Sample:
+    texts = ", ".join(f"{c.text} AS t{position}, {c.quoted or 'false'} AS q{position}" for position, c in enumerate(relation.columns))
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {_SAMPLE} AS SELECT {texts} FROM {relation.sql} LIMIT {records}")
+    slots = [f"t{position}" for position in range(len(relation.columns))]
+    quoted = [f"q{position}" if c.quoted else None for position, c in enumerate(relation.columns)]
+    evidence = read_evidence(rows(connection, evidence_query(slots, _SAMPLE, quoted))[0])
+    names = [c.name for c in relation.columns]
+    distinct = rows(connection, f"SELECT count(*), count(DISTINCT hash(row({', '.join(slots)}))), {', '.join(f'count(DISTINCT {slot})' for slot in slots)} FROM {_SAMPLE}")[0]
+    count, different = int(str(distinct[0])), int(str(distinct[1]))
+    return Sample(
+        columns=dict(zip(names, evidence, strict=True)),
+        natives={c.name: c.native for c in relation.columns if c.native is not None},
+        unique=frozenset(name for name, values in zip(names, distinct[2:], strict=True) if int(str(values)) == different > 0),
+        times=_agreements(connection, dict(zip(names, zip(slots, evidence, strict=True), strict=True)), stamp),
+        rows=count,
+    )
+
+
+def _agreements(
+    connection: DuckDBPyConnection, columns: Mapping[str, tuple[str, Evidence]], stamp: NameTimestamp | None,
+) -> dict[str, Agreement]:
+    timed = {name: slot for name, (slot, evidence) in columns.items() if evidence.date + evidence.timestamp}
+    if stamp is None or not timed:
+        return {}
+    start, end = (f"CAST({literal(instant.isoformat())} AS TIMESTAMPTZ)" for instant in (stamp.start, stamp.end))
+    parts = []
+    for slot in timed.values():
+        instant = f"TRY_CAST({slot} AS TIMESTAMPTZ)"
+        near = f"{instant} >= {start} - INTERVAL {_NEAR_DAYS} DAY AND {instant} < {end} + INTERVAL {_NEAR_DAYS} DAY"
+        parts += [f"count({instant})", f"count(*) FILTER ({instant} >= {start} AND {instant} < {end})", f"count(*) FILTER ({near})"]
+    counts = [int(str(value)) for value in rows(connection, f"SELECT {', '.join(parts)} FROM {_SAMPLE}")[0]]
+    return {name: Agreement(*counts[3 * i : 3 * i + 3]) for i, name in enumerate(timed)}

@@ -1,0 +1,136 @@
+"""A raw file as plain bytes: what it is, decompressed and in UTF-8."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import re
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import IO
+
+import zstandard
+
+from quarterlake.domain.errors import UnreadableFileError
+
+_CHUNK = 1 << 20
+_HEAD = 1 << 16
+_ZSTD_CHUNK = 1 << 14  # small, since a chunk is unpacked at once and may hold 10,000 times its size
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_PARQUET = b"PAR1"
+_SMALLEST_PARQUET = 12
+
+
+class Format(StrEnum):
+    """What a file's content is; its name has no say."""
+
+    DELIMITED = "delimited"
+    NDJSON = "ndjson"
+    JSON_ARRAY = "json array"
+    PARQUET = "parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class PlainSource:
+    """A local, uncompressed file (UTF-8 when it is text), `name` as the user knows it."""
+
+    name: str
+    path: Path
+    format: Format
+    compression: str
+    encoding: str
+
+
+@contextmanager
+def plain_source(name: str, path: Path, scratch: Path) -> Iterator[PlainSource]:
+    """The file at `path` as plain bytes; what had to be decompressed or re-encoded lies in `scratch` meanwhile.
+
+    Constant memory. Raises UnreadableFileError for a file that is empty, cut off, broken or binary.
+    """
+    with ExitStack() as cleanup:
+        compression = next((kind for magic, kind in _MAGIC.items() if _head(path).startswith(magic)), "none")
+        if compression != "none":
+            with path.open("rb") as packed:
+                path = cleanup.enter_context(_written(_unpack(name, packed, compression), scratch))
+        encoding = "utf-8"
+        if _head(path).startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            encoding = "utf-16"
+            path = cleanup.enter_context(_written(_recode(name, path), scratch))
+        yield PlainSource(name, path, _format(name, path), compression, encoding)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD)
+
+
+def _format(name: str, path: Path) -> Format:
+    head = _head(path)
+    if head.startswith(_PARQUET):
+        _check_footer(name, path)
+        return Format.PARQUET
+    text = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    if not text:
+        raise UnreadableFileError(f"{name} is empty. Send it again, or correct it with a file under the same name.")
+    if b"\x00" in head:
+        raise UnreadableFileError(f"{name} is binary and no Parquet, gzip or zstd file. Send CSV, TSV, JSON or Parquet.")
+    if re.match(rb'\[\s*([\]{\["0-9tfn-]|$)', text):
+        return Format.JSON_ARRAY
+    return Format.NDJSON if re.match(rb'\{\s*["}]', text) else Format.DELIMITED
+
+
+def _check_footer(name: str, path: Path) -> None:
+    with path.open("rb") as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(0, size - len(_PARQUET)))
+        if size < _SMALLEST_PARQUET or file.read() != _PARQUET:
+            raise UnreadableFileError(f"{name} begins like Parquet but has no footer: it was cut off. Send it again.")
+
+
+def _unpack(name: str, packed: IO[bytes], compression: str) -> Iterator[bytes]:
+    try:
+        yield from _gzip_chunks(packed) if compression == "gzip" else _zstd_chunks(packed)
+    except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as broken:
+        raise UnreadableFileError(f"{name} is broken {compression}: {broken}. Send it again.") from broken
+
+
+def _gzip_chunks(packed: IO[bytes]) -> Iterator[bytes]:
+    unpacked = gzip.GzipFile(fileobj=packed)
+    while chunk := unpacked.read(_CHUNK):
+        yield chunk
+
+
+def _zstd_chunks(packed: IO[bytes]) -> Iterator[bytes]:
+    """Frame by frame, since zstandard's stream reader takes a cut-off last frame for the end of the file."""
+    frame = None
+    rest = b""
+    while data := rest or packed.read(_ZSTD_CHUNK):
+        frame = frame or zstandard.ZstdDecompressor().decompressobj()
+        yield frame.decompress(data)
+        rest, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+    if frame is not None:
+        raise EOFError("it ends within a frame")
+
+
+def _recode(name: str, path: Path) -> Iterator[bytes]:
+    try:
+        with path.open(encoding="utf-16", newline="") as text:
+            while chunk := text.read(_CHUNK):
+                yield chunk.encode()
+    except UnicodeError as broken:
+        raise UnreadableFileError(f"{name} begins like UTF-16 but is not: {broken}. Send it as UTF-8.") from broken
+
+
+@contextmanager
+def _written(chunks: Iterator[bytes], scratch: Path) -> Iterator[Path]:
+    with tempfile.NamedTemporaryFile(dir=scratch, suffix=".plain") as file:
+        for chunk in chunks:
+            file.write(chunk)
+        file.flush()
+        yield Path(file.name)

@@ -1,0 +1,1 @@
+"""Gates, builds, releases."""

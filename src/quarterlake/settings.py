@@ -1,0 +1,139 @@
+"""The one place that reads the environment.
+
+A setting comes from the command line, else from the environment, else from its default; `quarterlake doctor` says which.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from quarterlake.domain.errors import UsageError
+from quarterlake.domain.periods import PeriodKind
+from quarterlake.lake.s3_options import S3Options
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """An environment variable that quarterlake reads. A `secret` is never shown."""
+
+    name: str
+    default: str
+    meaning: str
+    secret: bool = False
+
+
+VARIABLES = (
+    Variable("QUARTERLAKE_LAKE", "./lake", "The lake: a folder, or an S3 URL such as s3://bucket/prefix/{zone}."),
+    Variable("QUARTERLAKE_CONTRACTS", "./contracts", "The folder of contracts, <dataset>.odcs.yaml each."),
+    Variable("QUARTERLAKE_AGGREGATES", "./aggregates", "The folder of aggregates, <dataset>/<name>.sql each."),
+    Variable("QUARTERLAKE_INGEST_PERIOD", "month", "How often data arrives: month, quarter or year."),
+    Variable("QUARTERLAKE_PUBLISH_PERIOD", "quarter", "What a release holds: month, quarter or year, not shorter than the ingest period."),
+    Variable("QUARTERLAKE_MEMORY", "400MB", "What the embedded engine keeps in memory; beyond it, it spills to disk."),
+    Variable("QUARTERLAKE_THREADS", "", "Threads of the embedded engine; empty for one a core."),
+    Variable("QUARTERLAKE_SCRATCH", "", "Where working copies of an S3 lake go; empty for the system's folder for temporary files."),
+    Variable("QUARTERLAKE_CACHE", "", "Where hashes of unchanged source files are remembered; empty for the user's cache folder."),
+    Variable("AWS_ENDPOINT_URL", "", "The S3 server's address; empty for Amazon's."),
+    Variable("AWS_REGION", "us-east-1", "The S3 region."),
+    Variable("AWS_ACCESS_KEY_ID", "", "The S3 access key."),
+    Variable("AWS_SECRET_ACCESS_KEY", "", "The S3 secret key.", secret=True),
+    Variable("AWS_SESSION_TOKEN", "", "The token of temporary S3 credentials.", secret=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting's value and where it came from: `command line`, `environment` or `default`."""
+
+    variable: Variable
+    value: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set, read and checked."""
+
+    lake: str
+    contracts: Path
+    aggregates: Path
+    ingest: PeriodKind
+    publish: PeriodKind
+    memory: str
+    threads: int | None
+    scratch: Path | None
+    cache: Path | None
+    s3: S3Options
+    all: tuple[Setting, ...]
+
+
+def read_settings(given: Mapping[str, str | None] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; `given` has those of the command line by variable name. Raises UsageError naming a wrong one."""
+    environment = os.environ if environment is None else environment
+    found = {variable.name: _setting(variable, given or {}, environment) for variable in VARIABLES}
+    value = {name: setting.value for name, setting in found.items()}
+    settings = Settings(
+        lake=value["QUARTERLAKE_LAKE"],
+        contracts=Path(value["QUARTERLAKE_CONTRACTS"]),
+        aggregates=Path(value["QUARTERLAKE_AGGREGATES"]),
+        ingest=_parsed(found["QUARTERLAKE_INGEST_PERIOD"], PeriodKind),
+        publish=_parsed(found["QUARTERLAKE_PUBLISH_PERIOD"], PeriodKind),
+        memory=_parsed(found["QUARTERLAKE_MEMORY"], _memory),
+        threads=_parsed(found["QUARTERLAKE_THREADS"], _threads),
+        scratch=Path(value["QUARTERLAKE_SCRATCH"]) if value["QUARTERLAKE_SCRATCH"] else None,
+        cache=_cache(value["QUARTERLAKE_CACHE"], environment),
+        s3=S3Options(
+            endpoint=environment.get("AWS_ENDPOINT_URL_S3") or value["AWS_ENDPOINT_URL"] or None,
+            access_key_id=value["AWS_ACCESS_KEY_ID"] or None,
+            secret_access_key=value["AWS_SECRET_ACCESS_KEY"] or None,
+            session_token=value["AWS_SESSION_TOKEN"] or None,
+            region=value["AWS_REGION"],
+        ),
+        all=tuple(found.values()),
+    )
+    if settings.ingest.months > settings.publish.months:
+        raise UsageError(f"QUARTERLAKE_INGEST_PERIOD={settings.ingest} is longer than QUARTERLAKE_PUBLISH_PERIOD={settings.publish}. Make it the same or shorter.")
+    return settings
+
+
+def _setting(variable: Variable, given: Mapping[str, str | None], environment: Mapping[str, str]) -> Setting:
+    if (chosen := given.get(variable.name)) is not None:
+        return Setting(variable, chosen, "command line")
+    if environment.get(variable.name):
+        return Setting(variable, environment[variable.name], "environment")
+    return Setting(variable, variable.default, "default")
+
+
+def _parsed(setting: Setting, parse: Callable[[str], T]) -> T:
+    try:
+        return parse(setting.value)
+    except ValueError:
+        raise UsageError(f"{setting.variable.name}={setting.value} cannot be used. {setting.variable.meaning}") from None
+
+
+def _memory(text: str) -> str:
+    number = text.strip().upper().rstrip("IB").rstrip("KMGT")
+    if not number.isdigit() or not text.strip()[-1:].isalpha():
+        raise ValueError(text)
+    return text
+
+
+def _threads(text: str) -> int | None:
+    if not text:
+        return None
+    if (threads := int(text)) < 1:
+        raise ValueError(text)
+    return threads
+
+
+def _cache(text: str, environment: Mapping[str, str]) -> Path | None:
+    if text:
+        return Path(text)
+    base = environment.get("XDG_CACHE_HOME") or (f"{environment['HOME']}/.cache" if environment.get("HOME") else None)
+    return Path(base) / "quarterlake" if base else None
