@@ -5,6 +5,8 @@ DuckDB's own casts are too kind for a ledger: they round `3.7` to 4 and `1.239` 
 
 from __future__ import annotations
 
+import re
+
 from quarterlake.domain.column_types import ColumnType, Kind
 from quarterlake.domain.inference import NULL_TOKENS
 from quarterlake.processing.sql import literal, type_name
@@ -15,7 +17,7 @@ _FLOAT = r"\s*[+-]?((0|[1-9][0-9]*)|([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|
 _NOT_FINITE = r"\s*[+-]?([nN][aA][nN]|[iI][nN][fF]([iI][nN][iI][tT][yY])?)\s*"
 _DAY = r"\s*[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}\s*"
 _INSTANT = r"\s*[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ][0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?\s?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)?)?\s*"
-_NULLS = ", ".join(map(literal, NULL_TOKENS))
+_NULL = "|".join(re.escape(token) for token in NULL_TOKENS)
 
 REASONS = {
     Kind.BOOLEAN: "not true or false",
@@ -60,11 +62,16 @@ def stored(text: str, column_type: ColumnType) -> str:
     return "CAST(NULL AS VARCHAR)" if column_type.kind is Kind.NULL else cast_text(text, column_type)
 
 
+def is_null_token(text: str) -> str:
+    """A condition: the text stands for a missing value. By a pattern, since DuckDB makes a join of every IN with so many values."""
+    return f"regexp_full_match({text}, {literal(_NULL)})"
+
+
 def misfits(value: str, text: str, column_type: ColumnType) -> str | None:
     """A condition: `text` stands for a value, yet `value` (its cast) is NULL. None when that cannot be."""
     if column_type.kind is Kind.STRING:
         return None
-    return f"CASE WHEN {value} IS NULL THEN {text} IS NOT NULL AND {text} NOT IN ({_NULLS}) ELSE false END"
+    return f"CASE WHEN {value} IS NULL THEN {text} IS NOT NULL AND NOT {is_null_token(text)} ELSE false END"
 
 
 def _fits_decimal(text: str, scale: int) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from quarterlake.processing.parsing import Parsing
 
 _SAMPLED_FILES = 8
-_SAMPLED_RECORDS = 10_000
+_SAMPLED_RECORDS = 2_000
 _ROUNDS = 8
 _MOST_VALUES = 200
 

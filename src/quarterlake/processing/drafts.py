@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from quarterlake.processing.parsing import Parsing
     from quarterlake.processing.samples import Sample
 
-_SAMPLED_RECORDS = 10_000
+_SAMPLED_RECORDS = 2_000
 
 
 def draft_contract(parsing: Parsing, dataset: str, manifests: Sequence[Manifest], records: int) -> Contract | None:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quarterlake.domain.inference import EXACT_DOUBLE_DIGITS, NULL_TOKENS, Evidence
+from quarterlake.domain.inference import EXACT_DOUBLE_DIGITS, Evidence
+from quarterlake.processing.casts import is_null_token
 from quarterlake.processing.sql import literal
 
-_FORMS = {
+_NUMBERS = {
     "integer": r"[+-]?(0|[1-9][0-9]*)",
     "leading_zero": r"[+-]?0[0-9]+",
     "fraction": r"[+-]?([0-9]+\.[0-9]*|\.[0-9]+)",
     "exponent": r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]+|[+-]?([nN]a[nN]|[iI]nf|[iI]nfinity)",
     "boolean": r"[tT]rue|[fF]alse|TRUE|FALSE",
-    "date": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
-    "timestamp": r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?\s?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)?",
 }
-_NULLS = ", ".join(map(literal, NULL_TOKENS))
-_COUNTS = 13
+_TIMES = {
+    "date": (r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "DATE"),
+    "timestamp": (
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?\s?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)?",
+        "TIMESTAMPTZ",
+    ),
+}
+_COUNTED = ("boolean", "integer", "leading_zero", "fraction", "exponent", "date", "timestamp")
+_COLUMNS = 2 + len(_COUNTED) + 4
 
 
 def evidence_query(texts: Sequence[str], relation: str, quoted: Sequence[str | None] = ()) -> str:
@@ -26,50 +32,47 @@ def evidence_query(texts: Sequence[str], relation: str, quoted: Sequence[str | N
     `quoted` gives for a text an expression that says that its source wrote it as a string (JSON's `"12"`), which then
     counts as no number and no boolean.
     """
-    parts: list[str] = []
+    forms, counts = [], []
     for position, text in enumerate(texts):
         is_quoted = quoted[position] if position < len(quoted) else None
-        parts.extend(_counts(text, is_quoted))
-    return f"SELECT {', '.join(parts)} FROM {relation}"
+        forms.append(f"trim({text}) AS v{position}, {_form(text, is_quoted)} AS k{position}")
+        counts.extend(_counts(f"v{position}", f"k{position}"))
+    return f"SELECT {', '.join(counts)} FROM (SELECT {', '.join(forms)} FROM {relation})"
 
 
 def read_evidence(row: Sequence[object]) -> list[Evidence]:
     """The evidence for each text expression of an `evidence_query`, from its row."""
     numbers = [int(str(value or 0)) for value in row]
-    return [Evidence(*numbers[start : start + _COUNTS]) for start in range(0, len(numbers), _COUNTS)]
+    return [Evidence(*numbers[start : start + _COLUMNS]) for start in range(0, len(numbers), _COLUMNS)]
 
 
-def _counts(text: str, quoted: str | None) -> list[str]:
+def _form(text: str, quoted: str | None) -> str:
+    """The form of a text, by name; each text is matched until the first that it has."""
     value = f"trim({text})"
-    present = f"{text} IS NOT NULL AND {text} NOT IN ({_NULLS})"
-    bare = f" AND NOT ({quoted})" if quoted else ""
+    bare = f"NOT coalesce({quoted}, false) AND " if quoted else ""
+    cases = [f"WHEN {text} IS NULL OR {is_null_token(text)} THEN 'null'"]
+    cases += [f"WHEN {bare}regexp_full_match({value}, {literal(form)}) THEN '{name}'" for name, form in _NUMBERS.items()]
+    cases += [
+        f"WHEN regexp_full_match({value}, {literal(form)}) AND TRY_CAST({value} AS {kind}) IS NOT NULL THEN '{name}'"
+        for name, (form, kind) in _TIMES.items()
+    ]
+    return f"CASE {' '.join(cases)} ELSE 'other' END"
 
-    def form(name: str) -> str:
-        return f"regexp_full_match({value}, {literal(_FORMS[name])})"
 
-    def count(condition: str) -> str:
-        return f"count(*) FILTER ({present} AND {condition})"
-
+def _counts(value: str, form: str) -> list[str]:
+    """The counts of `Evidence`, in the order of its fields."""
     digits = f"strlen(regexp_replace({value}, '[^0-9]', '', 'g'))"
-    fraction = f"{form('fraction')}{bare}"
-    long = f"{fraction} AND strlen(ltrim(regexp_replace({value}, '[^0-9]', '', 'g'), '0')) > {EXACT_DOUBLE_DIGITS}"
-    point = f"strpos({value}, '.')"
-    integer_digits = (
-        f"CASE WHEN {form('integer')} THEN CASE WHEN TRY_CAST({value} AS BIGINT) IS NULL THEN greatest({digits}, 20) ELSE least({digits}, 19) END "
-        f"WHEN {form('fraction')} THEN strlen(ltrim(split_part({value}, '.', 1), '+-')) END"
-    )
+    significant = f"strlen(ltrim(regexp_replace({value}, '[^0-9]', '', 'g'), '0'))"
+    long = f"CASE WHEN {form} = 'fraction' THEN {significant} > {EXACT_DOUBLE_DIGITS} ELSE false END"
+    exact = f"CASE WHEN {long} THEN CAST(TRY_CAST({value} AS DOUBLE) AS VARCHAR) = {value} ELSE false END"
+    integer = f"CASE WHEN TRY_CAST({value} AS BIGINT) IS NULL THEN greatest({digits}, 20) ELSE least({digits}, 19) END"
+    whole = f"strlen(ltrim(split_part({value}, '.', 1), '+-'))"
     return [
-        f"count(*) FILTER ({present})",
-        f"count(*) FILTER (NOT ({present}))",
-        count(f"{form('boolean')}{bare}"),
-        count(f"{form('integer')}{bare}"),
-        count(f"{form('leading_zero')}{bare}"),
-        count(fraction),
-        count(f"{form('exponent')}{bare}"),
-        count(f"{form('date')} AND TRY_CAST({value} AS DATE) IS NOT NULL"),
-        count(f"{form('timestamp')} AND TRY_CAST({value} AS TIMESTAMPTZ) IS NOT NULL"),
-        count(long),
-        count(f"{long} AND CAST(TRY_CAST({value} AS DOUBLE) AS VARCHAR) = {value}"),
-        f"coalesce(max({integer_digits}) FILTER ({present}{bare}), 0)",
-        f"coalesce(max(CASE WHEN {form('fraction')} THEN strlen({value}) - {point} END) FILTER ({present}{bare}), 0)",
+        f"count(*) FILTER ({form} <> 'null')",
+        f"count(*) FILTER ({form} = 'null')",
+        *(f"count(*) FILTER ({form} = '{name}')" for name in _COUNTED),
+        f"count(*) FILTER ({long})",
+        f"count(*) FILTER ({exact})",
+        f"coalesce(max(CASE {form} WHEN 'integer' THEN {integer} WHEN 'fraction' THEN {whole} END), 0)",
+        f"coalesce(max(CASE {form} WHEN 'fraction' THEN strlen({value}) - strpos({value}, '.') END), 0)",
     ]
