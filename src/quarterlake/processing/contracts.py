@@ -10,7 +10,7 @@ import msgspec
 from quarterlake.domain.column_types import ColumnType, Kind
 from quarterlake.domain.contract import Column, Contract
 from quarterlake.domain.errors import ConflictError, ContractError
-from quarterlake.domain.inference import choose_dimensions, infer_type, widened
+from quarterlake.domain.inference import TYPED_SHARE, choose_dimensions, infer_type, widened
 from quarterlake.domain.odcs import from_yaml, to_yaml
 from quarterlake.lake import keys
 from quarterlake.processing.drafts import draft_contract, new_columns
@@ -106,8 +106,9 @@ def infer(parsing: Parsing, dataset: str, landings: Sequence[Landing]) -> Contra
 
 def _refined(parsing: Parsing, draft: Contract, landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]) -> Contract:
     """The draft with the types that all values give, for columns that the sample misjudged, and with columns it had not seen."""
-    misjudged = {name for file in parsed.values() for name in file.misfits}
+    readable = [file for file in parsed.values() if file.error is None]
     columns = {c.name: c for c in draft.columns}
+    misjudged = [c.name for c in draft.columns if _widened_type(c, readable) != c.type or _mostly_misfits(c, readable)]
     if misjudged:
         live = [landing.manifest for landing in landings if landing.is_live]
         sources = {columns[name].source: name for name in misjudged}
@@ -127,6 +128,12 @@ def _finished(parsing: Parsing, draft: Contract, parsed: Sequence[ParsedFile]) -
     distinct = parsing.engine.distinct(readable, groupable, _MOST_VALUES)
     dimensions = choose_dimensions(distinct, sum(file.accepted for file in readable))
     return msgspec.structs.replace(draft, columns=columns, key=key, dimensions=dimensions)
+
+
+def _mostly_misfits(column: Column, parsed: Sequence[ParsedFile]) -> bool:
+    misfits = sum(file.misfits[column.name].present for file in parsed if column.name in file.misfits)
+    values = sum(file.accepted + file.rejected - file.nulls.get(column.name, 0) for file in parsed)
+    return misfits > values * (1 - TYPED_SHARE)
 
 
 def _has_nulls(column: Column, parsed: Sequence[ParsedFile]) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from quarterlake.domain.errors import UnreadableFileError
 
-_SAMPLE = 1 << 18
+_SAMPLE = 1 << 16
 _DELIMITERS = (",", ";", "\t", "|")
 _VALUE = re.compile(r"[+-]?[\d.,:]+([eE][+-]?\d+)?|\d{4}-\d{2}-\d{2}.*|(?i:true|false|nan|na|null)")
 MAX_COLUMNS = 4_096
@@ -34,7 +34,7 @@ class Dialect:
 
 
 def find_dialect(name: str, path: Path, expected: Collection[str] = ()) -> Dialect:
-    """The dialect of a UTF-8 file from its first 256 KiB.
+    """The dialect of a UTF-8 file from its first 64 KiB.
 
     The delimiter is the one that cuts most records into equally many fields, of those the most fields. The first record
     is a header when its cells are unlike values, or when they name `expected` columns; without one the columns are

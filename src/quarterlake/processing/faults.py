@@ -34,10 +34,12 @@ def environment_faults() -> Iterator[None]:
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
-    """Raise UnreadableFileError, naming the file, for what DuckDB cannot read in it."""
+    """Raise UnreadableFileError, naming the file, for what DuckDB cannot read in it; our own mistakes pass."""
     try:
         with environment_faults():
             yield
+    except (duckdb.CatalogException, duckdb.BinderException, duckdb.ParserException, duckdb.InternalException):
+        raise
     except duckdb.Error as fault:
         raise UnreadableFileError(f"{name} cannot be read: {_first_line(fault)}") from fault
 

@@ -91,10 +91,18 @@ def explain_misfits(
     by_column = {int(str(c)): int(str(n)) for c, n in rows(connection, f"SELECT failing, count(*) FROM {_MISFITS} GROUP BY 1 ORDER BY 1")}
     evidence: dict[str, Evidence] = {}
     if by_column and failing:
-        texts = [f"CASE WHEN {condition} THEN _raw[{position + 1}] END" for position, condition in failing.items()]
-        found = read_evidence(rows(connection, evidence_query(texts, _MISFITS))[0])
-        evidence = {columns[p][0]: replace(e, nulls=0) for p, e in zip(failing, found, strict=True) if e.present}
+        any_of = rows(connection, f"SELECT {', '.join(f'bool_or({condition})' for condition in failing.values())} FROM {_MISFITS}")[0]
+        failed = {position: condition for (position, condition), fails in zip(failing.items(), any_of, strict=True) if fails}
+        evidence = _evidence(connection, columns, failed)
     return Explained(columns, evidence, by_column, otherwise)
+
+
+def _evidence(connection: DuckDBPyConnection, columns: Sequence[tuple[str, ColumnType]], failed: Mapping[int, str]) -> dict[str, Evidence]:
+    if not failed:
+        return {}
+    texts = [f"CASE WHEN {condition} THEN _raw[{position + 1}] END" for position, condition in failed.items()]
+    found = read_evidence(rows(connection, evidence_query(texts, _MISFITS))[0])
+    return {columns[position][0]: replace(e, nulls=0) for position, e in zip(failed, found, strict=True)}
 
 
 def write_rejects(
@@ -154,9 +162,8 @@ def _rejects(
     connection: DuckDBPyConnection, source: PlainSource, relation: Relation, found: Explained, dropped: Mapping[int, Reject],
 ) -> Iterator[Reject]:
     yield from dropped.values()
-    cursor = connection.cursor()
-    cursor.execute(f"SELECT ordinal, failing, _raw FROM {_MISFITS} ORDER BY ordinal")
-    while batch := [Misfit(*row) for row in cursor.fetchmany(_BATCH)]:
+    connection.execute(f"SELECT ordinal, failing, _raw FROM {_MISFITS} ORDER BY ordinal")
+    while batch := [Misfit(*row) for row in connection.fetchmany(_BATCH)]:
         places = _locate(source, relation, [misfit.ordinal for misfit in batch], dropped)
         for misfit in batch:
             place = places.get(misfit.ordinal)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 
 DEFAULT_MEMORY = "400MB"
 _BATCH = 10_000
+_PARSERS = 2
+"""Files parsed at a time: while one is counted and explained in Python, the engine reads the other."""
+_SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
 
 
 class DuckDBEngine:
@@ -50,6 +55,8 @@ class DuckDBEngine:
         self._memory = memory
         self._threads = threads
         self._connection: DuckDBPyConnection | None = None
+        self._threads_own = threading.local()
+        self._lock = threading.Lock()
 
     def sample(self, manifests: Sequence[tuple[Manifest, NameTimestamp | None]], records: int) -> Iterator[Sample]:
         """See the port."""
@@ -68,17 +75,24 @@ class DuckDBEngine:
 
     def parse(self, requests: Iterable[ParseRequest]) -> Iterator[ParsedFile]:
         """See the port."""
-        for request in requests:
-            manifest = request.manifest
-            with self._lake.raw.local([manifest.key]) as [raw], environment_faults():
-                job = ParseJob(request.id, manifest.source, manifest.sha256, raw, request.name_time, request.contract)
-                outcome = parse_file(self._open(), job, self._scratch)
-            placed = {}
-            for field, path, suffix in (("data", outcome.data, "parquet"), ("rejects", outcome.rejects, "rejects.parquet")):
-                if path is not None:
-                    placed[field] = keys.parsed(manifest.dataset, request.id, suffix)
-                    self._lake.curated.adopt(path, placed[field])
-            yield msgspec.structs.replace(outcome.document, **placed)
+        with ThreadPoolExecutor(_PARSERS) as pool:
+            try:
+                yield from pool.map(self._parse_one, requests)
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _parse_one(self, request: ParseRequest) -> ParsedFile:
+        manifest = request.manifest
+        with self._lake.raw.local([manifest.key]) as [raw], environment_faults():
+            job = ParseJob(request.id, manifest.source, manifest.sha256, raw, request.name_time, request.contract)
+            outcome = parse_file(self._open_in_thread(), job, self._scratch)
+        placed = {}
+        for field, path, suffix in (("data", outcome.data, "parquet"), ("rejects", outcome.rejects, "rejects.parquet")):
+            if path is not None:
+                placed[field] = keys.parsed(manifest.dataset, request.id, suffix)
+                self._lake.curated.adopt(path, placed[field])
+        return msgspec.structs.replace(outcome.document, **placed)
 
     def distinct(self, parsed: Sequence[ParsedFile], columns: Sequence[str], limit: int) -> dict[str, int]:
         """See the port."""
@@ -207,8 +221,17 @@ class DuckDBEngine:
             if self._threads:
                 config["threads"] = self._threads
             self._connection = duckdb.connect(config=config)
-            self._connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+            self._connection.execute(_SESSION)
         return self._connection
+
+    def _open_in_thread(self) -> DuckDBPyConnection:
+        """A connection of this thread to the same engine, with temporary tables of its own."""
+        with self._lock:
+            found: DuckDBPyConnection | None = getattr(self._threads_own, "connection", None)
+            if found is None:
+                found = self._threads_own.connection = self._open().cursor()
+                found.execute(_SESSION)
+        return found
 
     def _moved(self, path: Path) -> Path:
         """The file in the scratch folder of the zone that adopts it: zones may lie on different disks."""

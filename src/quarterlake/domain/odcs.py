@@ -1,0 +1,433 @@
+"""Contracts as Open Data Contract Standard v3.1 documents (https://bitol-io.github.io/open-data-contract-standard/v3.1.0/).
+
+The standard's own fields say what they can; what they cannot is in custom properties `quarterlake.*`. They are written at the
+schema object, whose properties they speak of, and read there and at the root. A document that somebody else wrote needs none
+of them. Fields of the standard that a contract has no use for are ignored.
+"""
+
+import re
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+
+import msgspec
+import yaml
+from msgspec import UNSET, UnsetType
+
+from quarterlake.domain.column_types import BOOLEAN, DATE, FLOAT64, INT64, STRING, TIMESTAMP, ColumnType, Kind
+from quarterlake.domain.contract import Column, Contract, GateRule, Severity
+from quarterlake.domain.errors import ContractError
+
+MAX_BYTES = 1 << 20
+"""A longer document is refused."""
+MAX_DEPTH = 64
+"""A document nested deeper than this is refused: the parser's recursion has no limit of its own."""
+FILE_NAME = "fileName"
+"""As `quarterlake.recordTime`: the timestamp in the file's name. So is null, for data with a column of that name."""
+
+_ENGINE = "quarterlake"
+_PII = frozenset({"pii", "personal"})
+_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER: type[yaml.SafeDumper] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_HEADER = """\
+# A data contract: what the records of one data set must look like (Open Data Contract Standard v3.1).
+# Kept as contracts/<dataset>.odcs.yaml it is in force: edit types, `required`, `primaryKey`, `classification: pii`.
+"""
+
+_LOGICAL = {
+    "string": STRING, "time": STRING, "object": STRING, "array": STRING, "map": STRING, "vector": STRING,
+    "date": DATE, "timestamp": TIMESTAMP, "number": FLOAT64, "integer": INT64, "boolean": BOOLEAN,
+}  # fmt: skip
+_LOGICAL_OF = {
+    Kind.NULL: "string", Kind.BOOLEAN: "boolean", Kind.INT64: "integer", Kind.DECIMAL: "number",
+    Kind.FLOAT64: "number", Kind.DATE: "date", Kind.TIMESTAMP: "timestamp", Kind.STRING: "string",
+}  # fmt: skip
+_PHYSICAL = {
+    **{str(kind): ColumnType(kind) for kind in Kind if kind is not Kind.DECIMAL},
+    **dict.fromkeys(("bigint", "int", "integer", "smallint", "tinyint", "long", "short"), INT64),
+    **dict.fromkeys(("int8", "int16", "int32", "uint8", "uint16", "uint32"), INT64),
+    **dict.fromkeys(("double", "double precision", "float", "float4", "float8", "float32", "real"), FLOAT64),
+    **dict.fromkeys(("varchar", "char", "character", "character varying", "nvarchar", "text"), STRING),
+    **dict.fromkeys(("timestamptz", "timestamp_ntz", "timestamp_ltz", "timestamp_tz", "datetime"), TIMESTAMP),
+    "bool": BOOLEAN,
+}
+_PHYSICAL_FORM = re.compile(r"([a-z0-9_ ]+?) ?(?:\(([^()]*)\))?(?: with(?:out)?(?: local)? time zone)?")
+
+_Name = Annotated[str, msgspec.Meta(min_length=1)]
+_T = TypeVar("_T")
+
+
+class _CustomProperty(msgspec.Struct):
+    property: str
+    value: Any
+
+
+class _Quality(msgspec.Struct, omit_defaults=True):
+    type: str | None = None
+    engine: str | None = None
+    severity: str | bool | None = None  # an unquoted `off` is false in YAML 1.1
+    implementation: Any = None
+
+
+class _Gate(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
+    gate: _Name
+    threshold: float | None = None
+
+
+class _Property(msgspec.Struct, rename="camel", omit_defaults=True):
+    name: _Name
+    physical_name: str | None = None
+    description: str | None = None
+    logical_type: str | None = None
+    physical_type: str | None = None
+    required: bool | None = None
+    primary_key: bool | None = None
+    primary_key_position: int | None = None
+    classification: str | None = None
+    tags: list[str] | None = None
+    quality: list[_Quality] | None = None
+    custom_properties: list[_CustomProperty] | None = None
+
+
+class _Object(msgspec.Struct, rename="camel", omit_defaults=True):
+    name: _Name
+    logical_type: str | None = None
+    custom_properties: list[_CustomProperty] | None = None
+    properties: list[_Property] | None = None
+    quality: list[_Quality] | None = None
+
+
+class _Document(msgspec.Struct, rename="camel", omit_defaults=True):
+    schema: list[_Object]
+    api_version: str | None = None
+    kind: str | None = None
+    id: str | None = None
+    version: str | None = None
+    status: str | None = None
+    custom_properties: list[_CustomProperty] | None = None
+
+
+class _Ours(msgspec.Struct, rename="camel", omit_defaults=True):
+    """The custom properties, less their prefix."""
+
+    record_time: _Name | None | UnsetType = UNSET
+    timezone: str = "UTC"
+    key_scope: Literal["dataset", "month"] = "dataset"
+    sequence: _Name | None = None
+    dimensions: tuple[str, ...] | None = None
+    inferred_key: tuple[str, ...] = ()
+    inferred: bool = False
+    notes: tuple[str, ...] = ()
+
+
+_PREFIX = f"{_ENGINE}."
+_OUR_NAMES = msgspec.structs.fields(_Ours)
+
+
+def to_yaml(contract: Contract) -> str:
+    """The contract as an ODCS v3.1 document with a comment on top; `from_yaml` reads it back equal.
+
+    An inferred key is not written as `primaryKey`, so that handing an inferred contract back does not declare it.
+    That a key of no column is declared says nothing and is not written.
+    """
+    content = _Object(
+        name=contract.dataset,
+        logical_type="object",
+        custom_properties=[
+            _CustomProperty(_PREFIX + name, value) for name, value in _our_values(contract).items()
+        ],
+        properties=[_property(column, contract) for column in contract.columns],
+        quality=[_quality(gate, rule) for gate, rule in contract.gates.items()] or None,
+    )
+    document = {
+        "apiVersion": "v3.1.0",
+        "kind": "DataContract",
+        "id": contract.dataset,
+        "version": contract.version,
+        "status": "draft" if contract.inferred else "active",
+        "schema": [msgspec.to_builtins(content)],
+    }
+    return _HEADER + yaml.dump(document, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=120)
+
+
+def from_yaml(text: str, where: str) -> Contract:
+    """The contract that an ODCS v3 document holds. That its data set is the right one is for the caller to see.
+
+    `physicalType` decides a column's type where it is one of ours or SQL's (`decimal(18,2)`, `BIGINT`), else
+    `logicalType`. Without `quarterlake.recordTime` the only date or timestamp property puts records into periods, and
+    where there is none, the timestamp in the file's name.
+
+    Raises:
+        ContractError: the document is no YAML, not of the standard, or contradicts itself; the message begins with
+            `where`, which names the file, and says where in it.
+    """
+    document = _convert(_load(text, where), _Document, where)
+    content = _only_object(document, where)
+    properties = content.properties or []
+    _refuse_misplaced(properties, where)
+    columns = tuple(
+        _column(item, f"{where}: schema[0].properties[{at}] ({item.name})")
+        for at, item in enumerate(properties)
+    )
+    ours = _ours([*(content.custom_properties or ()), *(document.custom_properties or ())], where)
+    declared_key = _declared_key(properties, where)
+    record_time = _record_time(ours, columns, where)
+    gates = _gates(content.quality or [], where)
+    try:
+        return Contract(
+            dataset=content.name,
+            columns=columns,
+            version="1.0.0" if document.version is None else document.version,
+            record_time=record_time,
+            timezone=ours.timezone,
+            key=declared_key or ours.inferred_key,
+            key_declared=bool(declared_key),
+            key_scope=ours.key_scope,
+            sequence=ours.sequence,
+            dimensions=ours.dimensions,
+            gates=gates,
+            inferred=ours.inferred,
+            notes=ours.notes,
+        )
+    except ContractError as refused:
+        raise ContractError(f"{where}: {refused}") from refused
+
+
+def _our_values(contract: Contract) -> dict[str, Any]:
+    file_name = None if any(column.name == FILE_NAME for column in contract.columns) else FILE_NAME
+    values: dict[str, Any] = msgspec.to_builtins(
+        _Ours(
+            record_time=contract.record_time or file_name,
+            timezone=contract.timezone,
+            key_scope=contract.key_scope,
+            sequence=contract.sequence,
+            dimensions=contract.dimensions,
+            inferred_key=() if contract.key_declared else contract.key,
+            inferred=contract.inferred,
+            notes=contract.notes,
+        )
+    )
+    return values
+
+
+def _property(column: Column, contract: Contract) -> _Property:
+    in_key = contract.key_declared and column.name in contract.key
+    return _Property(
+        name=column.name,
+        physical_name=None if column.source == column.name else column.source,
+        description=column.description or None,
+        logical_type=_LOGICAL_OF[column.type.kind],
+        physical_type=str(column.type),
+        required=None if column.nullable else True,
+        primary_key=True if in_key else None,
+        primary_key_position=contract.key.index(column.name) + 1 if in_key else None,
+        classification="pii" if column.pii else None,
+    )
+
+
+def _quality(gate: str, rule: GateRule) -> _Quality:
+    return _Quality(
+        type="custom", engine=_ENGINE, severity=rule.severity, implementation=_Gate(gate, rule.threshold)
+    )
+
+
+def _only_object(document: _Document, where: str) -> _Object:
+    if document.kind not in {None, "DataContract"}:
+        raise ContractError(f"{where}: kind is {document.kind!r}; a contract's is DataContract.")
+    if document.api_version is not None and not document.api_version.startswith("v3."):
+        raise ContractError(
+            f"{where}: apiVersion is {document.api_version!r}; write the contract in version 3 of the standard, as v3.1.0."
+        )
+    if len(document.schema) != 1:
+        raise ContractError(
+            f"{where}: schema has {len(document.schema)} objects; give each data set a file of its own with one object."
+        )
+    return document.schema[0]
+
+
+def _refuse_misplaced(properties: list[_Property], where: str) -> None:
+    for at, item in enumerate(properties):
+        path = f"{where}: schema[0].properties[{at}] ({item.name})"
+        if named := [p.property for p in item.custom_properties or () if _is_ours(p.property)]:
+            raise ContractError(
+                f"{path}: {named[0]} has no effect at a property; move it to schema[0].customProperties."
+            )
+        if any(rule.engine == _ENGINE for rule in item.quality or ()):
+            raise ContractError(f"{path}: a gate has no effect at a property; move it to schema[0].quality.")
+
+
+def _column(item: _Property, path: str) -> Column:
+    labels = {label.casefold() for label in (item.classification, *(item.tags or ())) if label}
+    return Column(
+        name=item.name,
+        type=_type(item, path),
+        source=item.name if item.physical_name is None else item.physical_name,
+        nullable=not item.required,
+        pii=not labels.isdisjoint(_PII),
+        description=item.description or "",
+    )
+
+
+def _type(item: _Property, path: str) -> ColumnType:
+    if item.logical_type is not None and item.logical_type not in _LOGICAL:
+        raise ContractError(
+            f"{path}: logicalType {item.logical_type!r} is unknown; use one of {', '.join(_LOGICAL)}."
+        )
+    try:
+        physical = _physical_type(item.physical_type or "")
+    except ValueError as refused:
+        raise ContractError(f"{path}: physicalType {refused}.") from refused
+    if physical is not None:
+        return physical
+    if item.logical_type is None:
+        raise ContractError(f"{path}: it has no type; add logicalType, one of {', '.join(_LOGICAL)}.")
+    return _LOGICAL[item.logical_type]
+
+
+def _physical_type(text: str) -> ColumnType | None:
+    """The type of this SQL name or name of ours, None for another; ValueError for a decimal without its digits."""
+    found = _PHYSICAL_FORM.fullmatch(" ".join(text.casefold().split()))
+    if found is None:
+        return None
+    name, digits = found[1], found[2]
+    if name in {"decimal", "numeric"} and digits is None:
+        raise ValueError(
+            f"{text} does not say how many digits; write decimal(18,2)"
+        )  # databases differ in what they take it for
+    if name in {"decimal", "numeric", "number"} and digits is not None:
+        precision, _, scale = digits.partition(",")
+        return ColumnType.parse(f"decimal({precision.strip()},{scale.strip() or 0})")
+    return _PHYSICAL.get(name)
+
+
+def _is_ours(name: str) -> bool:
+    return name.casefold().startswith(_ENGINE)
+
+
+def _ours(items: list[_CustomProperty], where: str) -> _Ours:
+    known = [_PREFIX + field.encode_name for field in _OUR_NAMES]
+    values: dict[str, Any] = {}
+    for item in items:
+        name = item.property.removeprefix(_PREFIX)
+        if not _is_ours(item.property):
+            continue
+        if item.property not in known:
+            raise ContractError(
+                f"{where}: custom property {item.property!r} is unknown; use one of {', '.join(known)}."
+            )
+        if name in values:
+            raise ContractError(f"{where}: custom property {item.property} is given twice; keep one.")
+        values[name] = item.value
+    return _convert(values, _Ours, where, _PREFIX)
+
+
+def _declared_key(properties: list[_Property], where: str) -> tuple[str, ...]:
+    """The primary key: the properties with a position in its order, then the others as they come."""
+    keyed = [item for item in properties if item.primary_key]
+    positions = {item.name: item.primary_key_position or 0 for item in keyed}
+    given = [position for position in positions.values() if position > 0]
+    if twice := [position for position in given if given.count(position) > 1]:
+        raise ContractError(
+            f"{where}: schema[0].properties: primaryKeyPosition {twice[0]} is given twice; count from 1."
+        )
+    ordered = sorted(keyed, key=lambda item: (positions[item.name] <= 0, max(positions[item.name], 0)))
+    return tuple(item.name for item in ordered)
+
+
+def _record_time(ours: _Ours, columns: tuple[Column, ...], where: str) -> str | None:
+    names = {column.name for column in columns}
+    times = [column.name for column in columns if column.type in (DATE, TIMESTAMP)]
+    chosen = ours.record_time
+    if chosen is UNSET:
+        if len(times) > 1:
+            raise ContractError(
+                f"{where}: {', '.join(times)} are all times; name the one that puts a record into a period in schema[0].customProperties: "
+                f"{{property: {_PREFIX}recordTime, value: {times[0]}}} (or value: {FILE_NAME}, for the timestamp in the file's name)."
+            )
+        return times[0] if times else None
+    if chosen is None or (chosen == FILE_NAME and FILE_NAME not in names):
+        return None
+    if chosen not in times and not ours.inferred:
+        raise ContractError(
+            f"{where}: {_PREFIX}recordTime names {chosen!r}, which is no date or timestamp property; use one of {', '.join([*times, FILE_NAME])}."
+        )
+    return chosen
+
+
+def _gates(rules: list[_Quality], where: str) -> dict[str, GateRule]:
+    gates: dict[str, GateRule] = {}
+    for at, rule in enumerate(rules):
+        if rule.engine != _ENGINE:
+            continue
+        path = f"schema[0].quality[{at}]"
+        gate = _convert(rule.implementation, _Gate, where, f"{path}.implementation ")
+        if gate.gate in gates:
+            raise ContractError(f"{where}: {path}: gate {gate.gate} is given twice; keep one.")
+        severity = Severity.OFF if rule.severity is False else rule.severity
+        gates[gate.gate] = _convert(
+            {"severity": severity, "threshold": gate.threshold}, GateRule, where, f"{path}."
+        )
+    return gates
+
+
+def _convert(value: object, kind: type[_T], where: str, path: str = "") -> _T:
+    """`value` as `kind`; ContractError with the place below `path` where it does not fit."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as refused:
+        what, _, at = str(refused).partition(" - at ")
+        place = path + re.sub(r"^\$\.?", "", at.replace("`", "").replace("key in ", ""))
+        hint = " Put text in quotes." if "Expected `str" in what else ""
+        raise ContractError(f"{where}: {place.strip(' .') or 'the document'}: {what}.{hint}") from refused
+
+
+def _load(text: str, where: str) -> object:
+    """The values of a YAML document that has no aliases, no key twice, and neither great length nor depth."""
+    if len(text) > MAX_BYTES or len(text.encode("utf-8", "replace")) > MAX_BYTES:
+        raise ContractError(
+            f"{where}: longer than {MAX_BYTES:,} bytes. A contract describes one data set; look whether this is one."
+        )
+    try:
+        _refuse_traps(text, where)
+        loader = _LOADER(text)
+        try:
+            node = loader.get_single_node()
+            _refuse_double_keys(node, where)
+            return None if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as refused:
+        _refuse(refused.problem_mark, refused.problem or "not YAML", where, refused)
+    except (yaml.YAMLError, ValueError) as refused:
+        raise ContractError(
+            f"{where}: not YAML: {' '.join(str(refused).split())}. Mend the file."
+        ) from refused
+
+
+def _refuse_traps(text: str, where: str) -> None:
+    """Look at the events before anything is built from them: that neither expands aliases nor recurses."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            _refuse(event.start_mark, "aliases (*name) are not read; write the value out", where)
+        if depth > MAX_DEPTH:
+            _refuse(event.start_mark, f"nested more than {MAX_DEPTH} deep", where)
+
+
+def _refuse_double_keys(root: yaml.Node | None, where: str) -> None:
+    waiting = [] if root is None else [root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.SequenceNode):
+            waiting.extend(node.value)
+        elif isinstance(node, yaml.MappingNode):
+            seen = set()
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                    _refuse(key.start_mark, f"key {key.value!r} is given twice; keep one", where)
+                seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
+                waiting += [key, value]
+
+
+def _refuse(mark: Any, what: str, where: str, cause: Exception | None = None) -> NoReturn:
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
+    raise ContractError(f"{where}: {place}{what}. Mend the file.") from cause
