@@ -154,7 +154,8 @@ def rollback(
     if json:
         print_json({"releases": release_documents([made])})
     else:
-        typer.echo(f"{made.name} is current, with the files of {made.restores or release}. The build that it replaces is held back until its inputs change.")
+        held = " The build that it replaces is held back until its inputs change." if made.holds_back else ""
+        typer.echo(f"{made.name} is current, with the files of {made.restores or made.name}.{held}")
 
 
 @app.command()

@@ -108,7 +108,7 @@ class _Document(msgspec.Struct, rename="camel", omit_defaults=True):
 class _Ours(msgspec.Struct, rename="camel", omit_defaults=True):
     """The custom properties, less their prefix."""
 
-    record_time: _Name | None | UnsetType = UNSET
+    record_time: _Name | UnsetType | None = UNSET
     timezone: str = "UTC"
     key_scope: Literal["dataset", "month"] = "dataset"
     sequence: _Name | None = None

@@ -30,7 +30,8 @@ DROPPED = "dropped_records"
 DROPPED_SCANS = "dropped_scans"
 """The temporary tables in which DuckDB's CSV reader notes the records that it could not cut into fields."""
 
-_JSON_OBJECT_LIMIT = 1 << 26
+_JSON_OBJECT_LIMIT = 1 << 24
+"""A JSON record may have this many bytes; DuckDB takes twice as much for each buffer that it reads into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,11 @@ def _described(source: PlainSource) -> dict[str, str]:
 
 
 def _json(connection: DuckDBPyConnection, source: PlainSource) -> Relation:
+    limit = min(_JSON_OBJECT_LIMIT, max(source.path.stat().st_size, 1 << 16))
     if source.format is Format.NDJSON:
-        reader = f"read_ndjson_objects({literal(source.path)}, ignore_errors = true, maximum_object_size = {_JSON_OBJECT_LIMIT})"
+        reader = f"read_ndjson_objects({literal(source.path)}, ignore_errors = true, maximum_object_size = {limit})"
     else:
-        reader = f"read_json_objects({literal(source.path)}, format = 'array', maximum_object_size = {_JSON_OBJECT_LIMIT})"
+        reader = f"read_json_objects({literal(source.path)}, format = 'array', maximum_object_size = {limit})"
     found = rows(connection, f"SELECT DISTINCT unnest(json_keys(json)) AS k FROM {reader} WHERE json_type(json) = 'OBJECT' LIMIT {MAX_COLUMNS + 1}")
     keys = sorted(str(key) for (key,) in found)
     if not 1 <= len(keys) <= MAX_COLUMNS:
