@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -22,14 +21,18 @@ from quarterlake.domain.quality import QualityReport
 from quarterlake.domain.releases import Build, Release
 from quarterlake.lake import documents, keys
 from quarterlake.lake.location import open_lake
-from quarterlake.pipeline import Pipeline
 from quarterlake.processing.building import drift_of
 from quarterlake.processing.contracts import declared_contract, newest_inferred
 from quarterlake.processing.curating import current_curation
 from quarterlake.processing.ledgers import file_entries
 from quarterlake.processing.parsing import stamp_of
 from quarterlake.publishing.releases import releases_of
-from quarterlake.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from quarterlake.pipeline import Pipeline
+    from quarterlake.settings import Settings
 
 _PACKAGES = ("duckdb", "deltalake", "obstore", "sqlglot", "msgspec", "pyyaml", "rich", "typer", "zstandard")
 
@@ -65,10 +68,14 @@ def known(pipeline: Pipeline, dataset: str) -> Known:
     """What the lake holds of a data set. Raises UsageError where nothing of it has landed."""
     landings = pipeline.landings(dataset)
     if not landings:
-        raise UsageError(f"No data set {dataset} has landed in {pipeline.settings.lake}. There are: {', '.join(pipeline.datasets()) or 'none'}.")
+        raise UsageError(
+            f"No data set {dataset} has landed in {pipeline.settings.lake}. There are: {', '.join(pipeline.datasets()) or 'none'}."
+        )
     newest = newest_inferred(pipeline.parsing, dataset)
     contract = declared_contract(pipeline.settings.contracts, dataset) or (newest[1] if newest else None)
-    parsed = pipeline.parsing.known(dataset, pipeline.parsing.identities(landings, contract)) if contract else {}
+    parsed = (
+        pipeline.parsing.known(dataset, pipeline.parsing.identities(landings, contract)) if contract else {}
+    )
     table = current_curation(pipeline.lake, dataset)
     return Known(dataset, landings, contract, parsed, table.curation if table else None)
 
@@ -86,11 +93,21 @@ def ledger_entries(pipeline: Pipeline, dataset: str | None) -> list[FileEntry]:
 def reject_entries(pipeline: Pipeline, dataset: str | None) -> Iterator[RejectEntry]:
     """The rejects of every live file."""
     for held in chosen(pipeline, dataset):
-        live = {l.manifest.sequence: l.manifest.source for l in held.landings if l.is_live}
+        live = {
+            landing.manifest.sequence: landing.manifest.source for landing in held.landings if landing.is_live
+        }
         sources = {held.parsed[n].id: source for n, source in live.items() if n in held.parsed}
         files = [held.parsed[n] for n in live if n in held.parsed]
         for file, reject in pipeline.engine.rejects(files):
-            yield RejectEntry(held.dataset, sources[file.id], reject.line, reject.byte_offset, reject.column, reject.reason, reject.raw)
+            yield RejectEntry(
+                held.dataset,
+                sources[file.id],
+                reject.line,
+                reject.byte_offset,
+                reject.column,
+                reject.reason,
+                reject.raw,
+            )
 
 
 def all_releases(pipeline: Pipeline, dataset: str | None) -> list[Release]:
@@ -103,25 +120,40 @@ def all_releases(pipeline: Pipeline, dataset: str | None) -> list[Release]:
 
 def lake_status(pipeline: Pipeline) -> dict[str, Any]:
     """The lake at a glance: each data set with its files, periods, waiting builds and releases."""
-    return {"lake": pipeline.settings.lake, "datasets": [_dataset_status(pipeline, held) for held in chosen(pipeline, None)]}
+    return {
+        "lake": pipeline.settings.lake,
+        "datasets": [_dataset_status(pipeline, held) for held in chosen(pipeline, None)],
+    }
 
 
 def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
     releases = releases_of(pipeline.lake.aggregated, held.dataset)
     current = {release.period: release.name for release in releases}
     entries = held.entries
-    live = [l.manifest.sequence for l in held.landings if l.is_live]
-    parsed = [(l.manifest.source, held.parsed[l.manifest.sequence]) for l in held.landings if l.is_live and l.manifest.sequence in held.parsed]
+    live = [landing.manifest.sequence for landing in held.landings if landing.is_live]
+    parsed = [
+        (landing.manifest.source, held.parsed[landing.manifest.sequence])
+        for landing in held.landings
+        if landing.is_live and landing.manifest.sequence in held.parsed
+    ]
     return {
         "dataset": held.dataset,
-        "contract": None if held.contract is None else {"version": held.contract.version, "inferred": held.contract.inferred, "notes": held.contract.notes},
+        "contract": None
+        if held.contract is None
+        else {
+            "version": held.contract.version,
+            "inferred": held.contract.inferred,
+            "notes": held.contract.notes,
+        },
         "files": {
             "landed": len(held.landings),
             "live": len(live),
-            "corrected": sum(1 for l in held.landings if l.replaced_by is not None),
-            "duplicates": sum(1 for l in held.landings if l.duplicate_of is not None),
+            "corrected": sum(1 for landing in held.landings if landing.replaced_by is not None),
+            "duplicates": sum(1 for landing in held.landings if landing.duplicate_of is not None),
             "unprocessed": sum(1 for sequence in live if sequence not in held.parsed),
-            "refused": [{"source": entry.source, "error": entry.error} for entry in entries if entry.error is not None],
+            "refused": [
+                {"source": entry.source, "error": entry.error} for entry in entries if entry.error is not None
+            ],
         },
         "records": totals(entries),
         "drift": [line for source, file in parsed for line in drift_of(source, file)],
@@ -133,12 +165,27 @@ def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
 
 def _periods(pipeline: Pipeline, held: Known, current: dict[str, str]) -> list[dict[str, Any]]:
     months = {month: curated.rows for month, curated in held.curation.months.items()} if held.curation else {}
-    named = [Period.of(s.start, pipeline.settings.ingest).name for l in held.landings if l.is_live and (s := stamp_of(l.manifest))]
-    found = assess(months, publish=pipeline.settings.publish, ingest=pipeline.settings.ingest, now=pipeline.now, named=named)
+    named = [
+        Period.of(s.start, pipeline.settings.ingest).name
+        for landing in held.landings
+        if landing.is_live and (s := stamp_of(landing.manifest))
+    ]
+    found = assess(
+        months,
+        publish=pipeline.settings.publish,
+        ingest=pipeline.settings.ingest,
+        now=pipeline.now,
+        named=named,
+    )
     return [
         {
-            "period": c.period.name, "complete": c.is_complete, "landed": c.landed, "lacking": c.lacking, "waits_for": c.waits_for,
-            "records": sum(months[month] for month in c.landed), "release": current.get(c.period.name),
+            "period": c.period.name,
+            "complete": c.is_complete,
+            "landed": c.landed,
+            "lacking": c.lacking,
+            "waits_for": c.waits_for,
+            "records": sum(months[month] for month in c.landed),
+            "release": current.get(c.period.name),
         }
         for c in found
     ]
@@ -149,9 +196,14 @@ def _waiting(pipeline: Pipeline, dataset: str, releases: list[Release]) -> list[
     store = pipeline.lake.aggregated
     published = {release.build.id for release in releases}
     listed = [item.key for item in store.list(keys.ours(dataset, "builds"))]
-    waiting = documents.read_many(store, [key for key in listed if key.rsplit("/", 1)[1].removesuffix(".json") not in published], Build)
+    waiting = documents.read_many(
+        store, [key for key in listed if key.rsplit("/", 1)[1].removesuffix(".json") not in published], Build
+    )
     reports = documents.read_all(store, keys.ours(dataset, "quality"), QualityReport) if waiting else []
-    stopped = {report.build: [f"{gate.gate}: {gate.message}" for gate in report.gates if gate.stops] for report in reports}
+    stopped = {
+        report.build: [f"{gate.gate}: {gate.message}" for gate in report.gates if gate.stops]
+        for report in reports
+    }
     return [{"build": b.id, "period": b.period, "stopped_by": stopped.get(b.id, [])} for b in waiting]
 
 
@@ -171,7 +223,12 @@ def examine(settings: Settings) -> dict[str, Any]:
         "packages": {name: _version(name) for name in ("quarterlake", *_PACKAGES)},
         "zones": zones,
         "settings": [
-            {"name": s.variable.name, "value": ("(set)" if s.value else "") if s.variable.secret else s.value, "from": s.origin, "meaning": s.variable.meaning}
+            {
+                "name": s.variable.name,
+                "value": ("(set)" if s.value else "") if s.variable.secret else s.value,
+                "from": s.origin,
+                "meaning": s.variable.meaning,
+            }
             for s in settings.all
         ],
     }

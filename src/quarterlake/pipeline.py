@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from quarterlake.domain.completeness import Completeness, assess
 from quarterlake.domain.contract import Contract, fingerprint
 from quarterlake.domain.errors import GateError, UsageError
 from quarterlake.domain.landings import Landing, Manifest, resolve
-from quarterlake.domain.ledger import FileEntry
 from quarterlake.domain.periods import Period
 from quarterlake.domain.progress import Progress, Silence
 from quarterlake.domain.quality import QualityReport
@@ -26,13 +22,20 @@ from quarterlake.processing.building import Curated, build, drift_of, wanted_agg
 from quarterlake.processing.contracts import Settled, declared_contract, settle
 from quarterlake.processing.curating import curate
 from quarterlake.processing.engines.duckdb import DuckDBEngine
-from quarterlake.processing.engines.port import Engine
 from quarterlake.processing.ledgers import file_entries
 from quarterlake.processing.parsing import Parsing, stamp_of
 from quarterlake.publishing.gates import Evaluation, check_gate_names, evaluate
 from quarterlake.publishing.publish import finish_claims, publish
 from quarterlake.publishing.releases import previous_release
-from quarterlake.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from quarterlake.domain.ledger import FileEntry
+    from quarterlake.processing.engines.port import Engine
+    from quarterlake.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,9 @@ class DatasetOutcome:
 class Pipeline:
     """The stages over one lake. `now` is the run's one reading of the clock; `progress` hears what happens."""
 
-    def __init__(self, settings: Settings, *, now: datetime, progress: Progress | None = None, run: str | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, now: datetime, progress: Progress | None = None, run: str | None = None
+    ) -> None:
         self.settings = settings
         self.now = now
         self.run_id = run
@@ -93,7 +98,9 @@ class Pipeline:
 
     def ingest(self, source: Path, archive: Path | None = None) -> IngestReport:
         """Land what is new below a folder."""
-        stage = LandingStage(self.lake.raw, Seen(source, self.settings.cache), self.progress, self.now, archive)
+        stage = LandingStage(
+            self.lake.raw, Seen(source, self.settings.cache), self.progress, self.now, archive
+        )
         return stage.ingest(source)
 
     def datasets(self) -> list[str]:
@@ -108,10 +115,14 @@ class Pipeline:
         """The data sets that are asked for. Raises UsageError for one that has not landed, and for a period of the wrong kind."""
         known = self.datasets()
         if unknown := [name for name in wishes.datasets if name not in known]:
-            raise UsageError(f"No data set {unknown[0]} has landed in {self.settings.lake}. There are: {', '.join(known) or 'none'}.")
+            raise UsageError(
+                f"No data set {unknown[0]} has landed in {self.settings.lake}. There are: {', '.join(known) or 'none'}."
+            )
         for period in wishes.periods:
             if period.kind is not self.settings.publish:
-                raise UsageError(f"{period.name} is a {period.kind}, but a release holds a {self.settings.publish} (QUARTERLAKE_PUBLISH_PERIOD).")
+                raise UsageError(
+                    f"{period.name} is a {period.kind}, but a release holds a {self.settings.publish} (QUARTERLAKE_PUBLISH_PERIOD)."
+                )
         return list(wishes.datasets) or known
 
     def process(self, dataset: str, wishes: Wishes) -> DatasetOutcome:
@@ -123,7 +134,11 @@ class Pipeline:
         aggregates = wanted_aggregates(self.settings.aggregates, dataset)
         held = {found.period: found for found in outcome.completeness}
         outcome.absent = [period.name for period in wishes.periods if period not in held]
-        wanted = [p for p in wishes.periods if p in held] if wishes.periods else [p for p, found in held.items() if found.is_complete]
+        wanted = (
+            [p for p in wishes.periods if p in held]
+            if wishes.periods
+            else [p for p, found in held.items() if found.is_complete]
+        )
         for period in sorted(wanted):
             outcome.builds.append(build(self.lake, self.engine, self.progress, curated, period, aggregates))
         return outcome
@@ -190,21 +205,35 @@ class Pipeline:
             if parsed.error is not None:
                 outcome.refused[source] = parsed.error
             elif parsed.rejected and not parsed.accepted:
-                outcome.refused[source] = f"{source}: all of its {parsed.rejected} records are rejected; `quarterlake rejects {dataset}` says why."
+                outcome.refused[source] = (
+                    f"{source}: all of its {parsed.rejected} records are rejected; `quarterlake rejects {dataset}` says why."
+                )
             outcome.drift += drift_of(source, parsed)
         if table is None:
             return outcome, None
         curated = Curated(settled.contract, landings, settled.parsed, table)
-        named = [Period.of(stamp.start, self.settings.ingest).name for landing in landings if landing.is_live and (stamp := stamp_of(landing.manifest))]
+        named = [
+            Period.of(stamp.start, self.settings.ingest).name
+            for landing in landings
+            if landing.is_live and (stamp := stamp_of(landing.manifest))
+        ]
         outcome.completeness = assess(
-            curated.records_by_month, publish=self.settings.publish, ingest=self.settings.ingest, now=self.now, named=named,
+            curated.records_by_month,
+            publish=self.settings.publish,
+            ingest=self.settings.ingest,
+            now=self.now,
+            named=named,
         )
         return outcome, curated
 
     def _unreadable(self, landings: Sequence[Landing]) -> dict[str, str]:
         live = [landing.manifest for landing in landings if landing.is_live]
         samples = self.engine.sample([(manifest, stamp_of(manifest)) for manifest in live], 1)
-        return {m.source: sample.error for m, sample in zip(live, samples, strict=True) if sample.error is not None}
+        return {
+            m.source: sample.error
+            for m, sample in zip(live, samples, strict=True)
+            if sample.error is not None
+        }
 
     def _report(self, made: Build, outcome: DatasetOutcome, *, allow_incomplete: bool) -> QualityReport:
         found = next(c for c in outcome.completeness if c.period.name == made.period)
@@ -212,10 +241,16 @@ class Pipeline:
             found = Completeness(found.period, found.landed, (), closed=True)
         store, contract = self.lake.aggregated, outcome.contract or made.contract
         previous = previous_release(store, made.dataset, made.period)
-        circumstances = fingerprint([
-            previous.name if previous else None, list(found.lacking), found.closed, outcome.refused, contract.gates,
-            sorted(column.name for column in contract.columns if not column.nullable),
-        ])
+        circumstances = fingerprint(
+            [
+                previous.name if previous else None,
+                list(found.lacking),
+                found.closed,
+                outcome.refused,
+                contract.gates,
+                sorted(column.name for column in contract.columns if not column.nullable),
+            ]
+        )
         key = keys.quality(made.dataset, made.id, circumstances)
         report = documents.read(store, key, QualityReport)
         if report is None:

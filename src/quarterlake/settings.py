@@ -6,15 +6,16 @@ A setting comes from the command line, else from the environment, else from its 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from quarterlake.domain.errors import UsageError
 from quarterlake.domain.periods import PeriodKind
 from quarterlake.lake.s3_options import S3Options
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 T = TypeVar("T")
 
@@ -30,15 +31,35 @@ class Variable:
 
 
 VARIABLES = (
-    Variable("QUARTERLAKE_LAKE", "./lake", "The lake: a folder, or an S3 URL such as s3://bucket/prefix/{zone}."),
+    Variable(
+        "QUARTERLAKE_LAKE", "./lake", "The lake: a folder, or an S3 URL such as s3://bucket/prefix/{zone}."
+    ),
     Variable("QUARTERLAKE_CONTRACTS", "./contracts", "The folder of contracts, <dataset>.odcs.yaml each."),
-    Variable("QUARTERLAKE_AGGREGATES", "./aggregates", "The folder of aggregates, <dataset>/<name>.sql each."),
+    Variable(
+        "QUARTERLAKE_AGGREGATES", "./aggregates", "The folder of aggregates, <dataset>/<name>.sql each."
+    ),
     Variable("QUARTERLAKE_INGEST_PERIOD", "month", "How often data arrives: month, quarter or year."),
-    Variable("QUARTERLAKE_PUBLISH_PERIOD", "quarter", "What a release holds: month, quarter or year, not shorter than the ingest period."),
-    Variable("QUARTERLAKE_MEMORY", "400MB", "What the embedded engine keeps in memory; beyond it, it spills to disk."),
+    Variable(
+        "QUARTERLAKE_PUBLISH_PERIOD",
+        "quarter",
+        "What a release holds: month, quarter or year, not shorter than the ingest period.",
+    ),
+    Variable(
+        "QUARTERLAKE_MEMORY",
+        "400MB",
+        "What the embedded engine keeps in memory; beyond it, it spills to disk.",
+    ),
     Variable("QUARTERLAKE_THREADS", "", "Threads of the embedded engine; empty for one a core."),
-    Variable("QUARTERLAKE_SCRATCH", "", "Where working copies of an S3 lake go; empty for the system's folder for temporary files."),
-    Variable("QUARTERLAKE_CACHE", "", "Where hashes of unchanged source files are remembered; empty for the user's cache folder."),
+    Variable(
+        "QUARTERLAKE_SCRATCH",
+        "",
+        "Where working copies of an S3 lake go; empty for the system's folder for temporary files.",
+    ),
+    Variable(
+        "QUARTERLAKE_CACHE",
+        "",
+        "Where hashes of unchanged source files are remembered; empty for the user's cache folder.",
+    ),
     Variable("AWS_ENDPOINT_URL", "", "The S3 server's address; empty for Amazon's."),
     Variable("AWS_REGION", "us-east-1", "The S3 region."),
     Variable("AWS_ACCESS_KEY_ID", "", "The S3 access key."),
@@ -73,7 +94,9 @@ class Settings:
     all: tuple[Setting, ...]
 
 
-def read_settings(given: Mapping[str, str | None] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+def read_settings(
+    given: Mapping[str, str | None] | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
     """Read the settings; `given` has those of the command line by variable name. Raises UsageError naming a wrong one."""
     environment = os.environ if environment is None else environment
     found = {variable.name: _setting(variable, given or {}, environment) for variable in VARIABLES}
@@ -98,7 +121,9 @@ def read_settings(given: Mapping[str, str | None] | None = None, environment: Ma
         all=tuple(found.values()),
     )
     if settings.ingest.months > settings.publish.months:
-        raise UsageError(f"QUARTERLAKE_INGEST_PERIOD={settings.ingest} is longer than QUARTERLAKE_PUBLISH_PERIOD={settings.publish}. Make it the same or shorter.")
+        raise UsageError(
+            f"QUARTERLAKE_INGEST_PERIOD={settings.ingest} is longer than QUARTERLAKE_PUBLISH_PERIOD={settings.publish}. Make it the same or shorter."
+        )
     return settings
 
 
@@ -114,7 +139,9 @@ def _parsed(setting: Setting, parse: Callable[[str], T]) -> T:
     try:
         return parse(setting.value)
     except ValueError:
-        raise UsageError(f"{setting.variable.name}={setting.value} cannot be used. {setting.variable.meaning}") from None
+        raise UsageError(
+            f"{setting.variable.name}={setting.value} cannot be used. {setting.variable.meaning}"
+        ) from None
 
 
 def _memory(text: str) -> str:
@@ -135,5 +162,7 @@ def _threads(text: str) -> int | None:
 def _cache(text: str, environment: Mapping[str, str]) -> Path | None:
     if text:
         return Path(text)
-    base = environment.get("XDG_CACHE_HOME") or (f"{environment['HOME']}/.cache" if environment.get("HOME") else None)
+    base = environment.get("XDG_CACHE_HOME") or (
+        f"{environment['HOME']}/.cache" if environment.get("HOME") else None
+    )
     return Path(base) / "quarterlake" if base else None

@@ -27,7 +27,10 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        print(f"quarterlake: unexpected {type(error).__name__}: {error}. Run again with --debug and report what it prints.", file=sys.stderr)
+        print(
+            f"quarterlake: unexpected {type(error).__name__}: {error}. Run again with --debug and report what it prints.",
+            file=sys.stderr,
+        )
         sys.exit(1)
 
 

@@ -30,10 +30,21 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-app.add_typer(contract_app, name="contract", help="The contract in force, what inference would write, whether data meets it.")
+app.add_typer(
+    contract_app,
+    name="contract",
+    help="The contract in force, what inference would write, whether data meets it.",
+)
 
-SourceArgument = Annotated[Path, typer.Argument(help="The folder that holds the data files.", show_default=False)]
-ArchiveOption = Annotated[Path | None, typer.Option("--archive", help="Move files here once they have landed. Default: they stay.", show_default=False)]
+SourceArgument = Annotated[
+    Path, typer.Argument(help="The folder that holds the data files.", show_default=False)
+]
+ArchiveOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--archive", help="Move files here once they have landed. Default: they stay.", show_default=False
+    ),
+]
 
 
 @app.command()
@@ -175,7 +186,9 @@ def verify(
         print_json({"release": release, "holds": all(file.holds for file in files), "files": files})
     else:
         for file in files:
-            verdict = "holds" if file.holds else "MISSING" if file.found is None else f"CHANGED, now {file.found}"
+            verdict = (
+                "holds" if file.holds else "MISSING" if file.found is None else f"CHANGED, now {file.found}"
+            )
             typer.echo(f"{file.recorded}  {file.path}  {verdict}")
     raise typer.Exit(0 if all(file.holds for file in files) else 1)
 

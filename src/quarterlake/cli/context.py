@@ -14,21 +14,50 @@ if TYPE_CHECKING:
     from quarterlake.pipeline import Pipeline, Wishes
     from quarterlake.settings import Settings
 
-LakeOption = Annotated[str | None, typer.Option("--lake", help="A folder, or an S3 URL template such as s3://bucket/prefix/{zone}. Default ./lake; also QUARTERLAKE_LAKE.", show_default=False)]
-ContractsOption = Annotated[str | None, typer.Option("--contracts", help="The folder of contracts. Default ./contracts.", show_default=False)]
-AggregatesOption = Annotated[str | None, typer.Option("--aggregates", help="The folder of aggregates in SQL. Default ./aggregates.", show_default=False)]
+LakeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--lake",
+        help="A folder, or an S3 URL template such as s3://bucket/prefix/{zone}. Default ./lake; also QUARTERLAKE_LAKE.",
+        show_default=False,
+    ),
+]
+ContractsOption = Annotated[
+    str | None,
+    typer.Option("--contracts", help="The folder of contracts. Default ./contracts.", show_default=False),
+]
+AggregatesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--aggregates", help="The folder of aggregates in SQL. Default ./aggregates.", show_default=False
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show where an error came from.")]
-DatasetsOption = Annotated[list[str] | None, typer.Option("--dataset", help="Only this data set; may be given more than once.", show_default=False)]
-PeriodsOption = Annotated[list[str] | None, typer.Option("--period", help="This period, such as 2026-Q3, instead of every complete one; may be given more than once.", show_default=False)]
-IncompleteOption = Annotated[bool, typer.Option("--allow-incomplete", help="Publish periods that still lack months.")]
+DatasetsOption = Annotated[
+    list[str] | None,
+    typer.Option("--dataset", help="Only this data set; may be given more than once.", show_default=False),
+]
+PeriodsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--period",
+        help="This period, such as 2026-Q3, instead of every complete one; may be given more than once.",
+        show_default=False,
+    ),
+]
+IncompleteOption = Annotated[
+    bool, typer.Option("--allow-incomplete", help="Publish periods that still lack months.")
+]
 
 
 def settings_of(lake: str | None, contracts: str | None, aggregates: str | None) -> Settings:
     """The settings, those of the command line first."""
     from quarterlake.settings import read_settings
 
-    return read_settings({"QUARTERLAKE_LAKE": lake, "QUARTERLAKE_CONTRACTS": contracts, "QUARTERLAKE_AGGREGATES": aggregates})
+    return read_settings(
+        {"QUARTERLAKE_LAKE": lake, "QUARTERLAKE_CONTRACTS": contracts, "QUARTERLAKE_AGGREGATES": aggregates}
+    )
 
 
 @contextmanager
@@ -47,7 +76,9 @@ def wishes(datasets: list[str] | None, periods: list[str] | None, *, allow_incom
     from quarterlake.domain.periods import Period
     from quarterlake.pipeline import Wishes
 
-    return Wishes(tuple(datasets or ()), tuple(Period.parse(text) for text in periods or ()), allow_incomplete)
+    return Wishes(
+        tuple(datasets or ()), tuple(Period.parse(text) for text in periods or ()), allow_incomplete
+    )
 
 
 def print_json(document: object) -> None:

@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from quarterlake.cli.context import AggregatesOption, ContractsOption, DebugOption, JsonOption, LakeOption, opened, print_json
+from quarterlake.cli.context import (
+    AggregatesOption,
+    ContractsOption,
+    DebugOption,
+    JsonOption,
+    LakeOption,
+    opened,
+    print_json,
+)
 
 contract_app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 DatasetArgument = Annotated[str, typer.Argument(help="The data set.", show_default=False)]
@@ -16,7 +24,11 @@ DatasetArgument = Annotated[str, typer.Argument(help="The data set.", show_defau
 
 @contract_app.command()
 def show(
-    dataset: DatasetArgument, lake: LakeOption = None, contracts: ContractsOption = None, json: JsonOption = False, debug: DebugOption = False,
+    dataset: DatasetArgument,
+    lake: LakeOption = None,
+    contracts: ContractsOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Print the contract in force as ODCS YAML: the user's, else the newest inferred one."""
     from quarterlake.domain.errors import UsageError
@@ -33,7 +45,10 @@ def show(
 @contract_app.command()
 def infer(
     dataset: DatasetArgument,
-    write: Annotated[bool, typer.Option("--write", help="Write it to <contracts>/<dataset>.odcs.yaml, which must not exist.")] = False,
+    write: Annotated[
+        bool,
+        typer.Option("--write", help="Write it to <contracts>/<dataset>.odcs.yaml, which must not exist."),
+    ] = False,
     lake: LakeOption = None,
     contracts: ContractsOption = None,
     json: JsonOption = False,
@@ -48,7 +63,9 @@ def infer(
         contract = infer_contract(pipeline.parsing, dataset, pipeline.landings(dataset))
         folder: Path = pipeline.settings.contracts
     if contract is None:
-        raise UsageError(f"No readable file of {dataset} has landed in {pipeline.settings.lake}. `quarterlake ingest` lands files, `quarterlake status` shows them.")
+        raise UsageError(
+            f"No readable file of {dataset} has landed in {pipeline.settings.lake}. `quarterlake ingest` lands files, `quarterlake status` shows them."
+        )
     if not write:
         _print(contract, as_json=json)
         return
@@ -85,9 +102,18 @@ def check(
         if parsed is not None:
             problems += [parsed.error] if parsed.error else drift_of(landing.manifest.source, parsed)
     if json:
-        print_json({"dataset": dataset, "contract": settled.contract.version, "meets": not problems, "problems": problems})
+        print_json(
+            {
+                "dataset": dataset,
+                "contract": settled.contract.version,
+                "meets": not problems,
+                "problems": problems,
+            }
+        )
     else:
-        typer.echo("\n".join(problems) or f"Every file of {dataset} meets contract {settled.contract.version}.")
+        typer.echo(
+            "\n".join(problems) or f"Every file of {dataset} meets contract {settled.contract.version}."
+        )
     raise typer.Exit(1 if problems else 0)
 
 

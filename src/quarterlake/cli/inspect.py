@@ -29,7 +29,11 @@ def register(app: typer.Typer) -> None:
 
 
 def status(
-    lake: LakeOption = None, contracts: ContractsOption = None, aggregates: AggregatesOption = None, json: JsonOption = False, debug: DebugOption = False,
+    lake: LakeOption = None,
+    contracts: ContractsOption = None,
+    aggregates: AggregatesOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Data sets, raw files, periods with the months they still lack, builds waiting, releases."""
     from quarterlake.cli.report import print_status
@@ -43,7 +47,12 @@ def status(
         print_status(document)
 
 
-def releases(dataset: DatasetArgument = None, lake: LakeOption = None, json: JsonOption = False, debug: DebugOption = False) -> None:
+def releases(
+    dataset: DatasetArgument = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
     """Every release as JSON, newest last."""
     from quarterlake.cli.report import release_documents
     from quarterlake.overview import all_releases
@@ -53,7 +62,11 @@ def releases(dataset: DatasetArgument = None, lake: LakeOption = None, json: Jso
 
 
 def ledger(
-    dataset: DatasetArgument = None, lake: LakeOption = None, contracts: ContractsOption = None, json: JsonOption = False, debug: DebugOption = False,
+    dataset: DatasetArgument = None,
+    lake: LakeOption = None,
+    contracts: ContractsOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Where every record of every landed file went, as JSON; it balances."""
     from quarterlake.domain.ledger import totals
@@ -87,7 +100,11 @@ def rejects(
 
 
 def doctor(
-    lake: LakeOption = None, contracts: ContractsOption = None, aggregates: AggregatesOption = None, json: JsonOption = False, debug: DebugOption = False,
+    lake: LakeOption = None,
+    contracts: ContractsOption = None,
+    aggregates: AggregatesOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """What is installed, what is reachable, what each setting is and where it came from."""
     from quarterlake.cli.report import print_doctor

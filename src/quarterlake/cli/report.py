@@ -32,14 +32,18 @@ def release_documents(releases: Sequence[Release]) -> list[dict[str, Any]]:
             "version": release.table_version(aggregate.name),
             "published_at": release.published_at,
             "rows": aggregate.rows,
-            "files": [{"path": f.path, "size": f.size, "sha256": f.sha256, "rows": f.rows} for f in aggregate.files],
+            "files": [
+                {"path": f.path, "size": f.size, "sha256": f.sha256, "rows": f.rows} for f in aggregate.files
+            ],
         }
         for release in releases
         for aggregate in release.build.aggregates
     ]
 
 
-def report_run(ingested: IngestReport | None, outcomes: Sequence[DatasetOutcome], settings: Settings, *, as_json: bool) -> int:
+def report_run(
+    ingested: IngestReport | None, outcomes: Sequence[DatasetOutcome], settings: Settings, *, as_json: bool
+) -> int:
     """Print what a run did; return its exit code, 1 where a file was refused, a gate said no, or a period was not there."""
     if as_json:
         print_json(_run_document(ingested, outcomes, settings))
@@ -49,11 +53,18 @@ def report_run(ingested: IngestReport | None, outcomes: Sequence[DatasetOutcome]
     return 0 if clean else 1
 
 
-def _run_document(ingested: IngestReport | None, outcomes: Sequence[DatasetOutcome], settings: Settings) -> dict[str, Any]:
+def _run_document(
+    ingested: IngestReport | None, outcomes: Sequence[DatasetOutcome], settings: Settings
+) -> dict[str, Any]:
     return {
         "lake": settings.lake,
-        "ingest": None if ingested is None else {
-            "landed": [{"dataset": m.dataset, "source": m.source, "sha256": m.sha256, "size": m.size} for m in ingested.landed],
+        "ingest": None
+        if ingested is None
+        else {
+            "landed": [
+                {"dataset": m.dataset, "source": m.source, "sha256": m.sha256, "size": m.size}
+                for m in ingested.landed
+            ],
             "unchanged": ingested.unchanged,
             "corrections": sorted(ingested.corrections),
             "duplicates": ingested.duplicates,
@@ -68,7 +79,9 @@ def _run_document(ingested: IngestReport | None, outcomes: Sequence[DatasetOutco
                 "refused": outcome.refused,
                 "drift": outcome.drift,
                 "builds": [{"period": b.period, "build": b.id} for b in outcome.builds],
-                "gates": [{"period": r.period, "passed": r.passed, "gates": r.gates} for r in outcome.reports],
+                "gates": [
+                    {"period": r.period, "passed": r.passed, "gates": r.gates} for r in outcome.reports
+                ],
                 "stopped": outcome.stopped,
                 "held_back": outcome.held_back,
                 "absent": outcome.absent,
@@ -87,7 +100,9 @@ def _console() -> Console:
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
-def _print_run(console: Console, ingested: IngestReport | None, outcomes: Sequence[DatasetOutcome], settings: Settings) -> None:
+def _print_run(
+    console: Console, ingested: IngestReport | None, outcomes: Sequence[DatasetOutcome], settings: Settings
+) -> None:
     if ingested is not None:
         _print_ingest(console, ingested)
     for outcome in outcomes:
@@ -101,10 +116,27 @@ def _print_run(console: Console, ingested: IngestReport | None, outcomes: Sequen
 
 def _print_ingest(console: Console, ingested: IngestReport) -> None:
     size = sum(manifest.size for manifest in ingested.landed)
-    console.print(f"ingest: {len(ingested.landed)} files landed ({size:,} bytes), {ingested.unchanged} unchanged")
-    _list(console, "corrected", [f"{source}: other bytes than before, which count from now on" for source in ingested.corrections])
-    _list(console, "duplicate", [f"{source}: the bytes of {first}, not counted twice" for source, first in ingested.duplicates.items()])
-    _list(console, "unfinished", [f"{source}: it changed while it was read; the next run takes it" for source in ingested.unfinished])
+    console.print(
+        f"ingest: {len(ingested.landed)} files landed ({size:,} bytes), {ingested.unchanged} unchanged"
+    )
+    _list(
+        console,
+        "corrected",
+        [f"{source}: other bytes than before, which count from now on" for source in ingested.corrections],
+    )
+    _list(
+        console,
+        "duplicate",
+        [
+            f"{source}: the bytes of {first}, not counted twice"
+            for source, first in ingested.duplicates.items()
+        ],
+    )
+    _list(
+        console,
+        "unfinished",
+        [f"{source}: it changed while it was read; the next run takes it" for source in ingested.unfinished],
+    )
     _list(console, "skipped", [f"{source}: {why}" for source, why in ingested.skipped.items()])
     _list(console, "REFUSED", [f"{source}: {why}" for source, why in ingested.refused.items()])
 
@@ -122,13 +154,32 @@ def _print_outcome(console: Console, outcome: DatasetOutcome) -> None:
     for report in outcome.reports:
         for gate in report.gates:
             if not gate.passed:
-                _list(console, f"{report.period} {'GATE' if gate.stops else str(gate.severity)}", [f"{gate.gate}: {gate.message}"])
+                _list(
+                    console,
+                    f"{report.period} {'GATE' if gate.stops else str(gate.severity)}",
+                    [f"{gate.gate}: {gate.message}"],
+                )
         if report.passed and not any(release.period == report.period for release in outcome.published):
             console.print(f"  {report.period}: every gate passed")
-    _list(console, "held back", [f"{period}: a rollback holds this build back until its inputs change" for period in outcome.held_back])
+    _list(
+        console,
+        "held back",
+        [
+            f"{period}: a rollback holds this build back until its inputs change"
+            for period in outcome.held_back
+        ],
+    )
     _list(console, "ABSENT", [f"{period}: no record of it has landed" for period in outcome.absent])
     built = {made.period for made in outcome.builds}
-    _list(console, "waiting", [f"{c.period.name}: {c.waits_for}" for c in outcome.completeness if not c.is_complete and c.period.name not in built])
+    _list(
+        console,
+        "waiting",
+        [
+            f"{c.period.name}: {c.waits_for}"
+            for c in outcome.completeness
+            if not c.is_complete and c.period.name not in built
+        ],
+    )
 
 
 def _list(console: Console, title: str, lines: Sequence[str]) -> None:
@@ -139,55 +190,83 @@ def _list(console: Console, title: str, lines: Sequence[str]) -> None:
 
 
 def _print_releases(console: Console, published: Sequence[Release], settings: Settings) -> None:
-    from rich.table import Table
-
-    table = Table(title="published", title_justify="left", box=None, pad_edge=False)
-    for heading, side in (("release", "left"), ("aggregate", "left"), ("rows", "right"), ("bytes", "right"), ("sha256", "left"), ("file below aggregated/", "left")):
-        table.add_column(heading, justify="right" if side == "right" else "left", no_wrap=True)
+    console.print("published:")
     for release in published:
         for aggregate in release.build.aggregates:
             for file in aggregate.files:
-                table.add_row(release.name, aggregate.name, f"{file.rows:,}", f"{file.size:,}", file.sha256[:12], file.path)
-    console.print(table)
+                console.print(
+                    f"  {release.name}  {aggregate.name}: {file.rows:,} rows, {file.size:,} bytes, sha256 {file.sha256[:12]}…",
+                    markup=False,
+                )
     example = published[-1]
-    where = settings.lake.replace("{zone}", "aggregated") if "{zone}" in settings.lake else f"{settings.lake.rstrip('/')}/aggregated"
-    console.print(f"\nThey lie in {where}. Next:", markup=False)
+    where = (
+        settings.lake.replace("{zone}", "aggregated")
+        if "{zone}" in settings.lake
+        else f"{settings.lake.rstrip('/')}/aggregated"
+    )
+    console.print(f"\nThe files lie in {where}. Next:", markup=False)
     option = "" if settings.lake == "./lake" else f" --lake '{settings.lake}'"
     for line in (f"quarterlake verify {example.name}{option}", f"quarterlake status{option}"):
         console.print(f"  {line}", markup=False)
     table_path = f"{where}/{example.dataset}/{example.build.aggregates[0].name}"
-    console.print(f"""  python -c "from deltalake import DeltaTable; print(DeltaTable('{table_path}').file_uris())\"""", markup=False)
+    console.print(
+        f"""  python -c "from deltalake import DeltaTable; print(DeltaTable('{table_path}').file_uris())\"""",
+        markup=False,
+    )
 
 
 def print_status(document: dict[str, Any]) -> None:
     """The status for people."""
     console = _console()
     if not document["datasets"]:
-        console.print(f"{document['lake']} holds no data set yet. `quarterlake run data_source` lands and publishes files.", markup=False)
+        console.print(
+            f"{document['lake']} holds no data set yet. `quarterlake run data_source` lands and publishes files.",
+            markup=False,
+        )
     for held in document["datasets"]:
         files, records = held["files"], held["records"]
         contract = held["contract"]
-        kind = "no contract yet" if contract is None else f"contract {contract['version']}{', inferred' if contract['inferred'] else ''}"
+        kind = (
+            "no contract yet"
+            if contract is None
+            else f"contract {contract['version']}{', inferred' if contract['inferred'] else ''}"
+        )
         console.print(f"{held['dataset']} ({kind})", markup=False)
         console.print(
             f"  files: {files['landed']} landed, {files['live']} live, {files['corrected']} corrected, {files['duplicates']} duplicates, "
             f"{files['unprocessed']} unprocessed, {len(files['refused'])} refused",
         )
-        console.print(f"  records: {records['records']:,} = {records['accepted']:,} accepted + {records['rejected']:,} rejected + {records['superseded']:,} superseded")
+        console.print(
+            f"  records: {records['records']:,} = {records['accepted']:,} accepted + {records['rejected']:,} rejected + {records['superseded']:,} superseded"
+        )
         _list(console, "REFUSED", [refused["error"] for refused in files["refused"]])
         _list(console, "drift", held["drift"])
         for period in held["periods"]:
-            state = period["release"] or ("complete, not published" if period["complete"] else f"waiting: {period['waits_for']}")
+            state = period["release"] or (
+                "complete, not published" if period["complete"] else f"waiting: {period['waits_for']}"
+            )
             console.print(f"  {period['period']}: {period['records']:,} records, {state}", markup=False)
-        _list(console, "build waiting", [f"{b['period']} {b['build'][:12]} {'; '.join(b['stopped_by'])}" for b in held["builds_waiting"]])
+        _list(
+            console,
+            "build waiting",
+            [f"{b['period']} {b['build'][:12]} {'; '.join(b['stopped_by'])}" for b in held["builds_waiting"]],
+        )
 
 
 def print_doctor(findings: dict[str, Any]) -> None:
     """The doctor's findings for people."""
     console = _console()
     console.print(f"python {findings['python']}", markup=False)
-    console.print(", ".join(f"{name} {number}" for name, number in findings["packages"].items()), markup=False)
+    console.print(
+        ", ".join(f"{name} {number}" for name, number in findings["packages"].items()), markup=False
+    )
     for zone in findings["zones"]:
-        console.print(f"{zone['zone']}: {zone['url']} {'can be used' if zone['reachable'] else zone['problem']}", markup=False)
+        console.print(
+            f"{zone['zone']}: {zone['url']} {'can be used' if zone['reachable'] else zone['problem']}",
+            markup=False,
+        )
     for setting in findings["settings"]:
-        console.print(f"{setting['name']} = {setting['value'] or '(empty)'}  [{setting['from']}]  {setting['meaning']}", markup=False)
+        console.print(
+            f"{setting['name']} = {setting['value'] or '(empty)'}  [{setting['from']}]  {setting['meaning']}",
+            markup=False,
+        )

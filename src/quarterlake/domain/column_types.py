@@ -53,10 +53,14 @@ class ColumnType:
         if match := re.fullmatch(r"decimal\(([0-9]{1,2}),\s*([0-9]{1,2})\)", text):
             precision, scale = int(match[1]), int(match[2])
             if not (1 <= precision <= MAX_DECIMAL_DIGITS and scale <= precision):
-                raise ValueError(f"{text}: a decimal has 1 to {MAX_DECIMAL_DIGITS} digits, its scale among them")
+                raise ValueError(
+                    f"{text}: a decimal has 1 to {MAX_DECIMAL_DIGITS} digits, its scale among them"
+                )
             return cls(Kind.DECIMAL, precision, scale)
         if text == Kind.DECIMAL or text not in list(Kind):
-            raise ValueError(f"{text}: not a type; use one of {', '.join(k for k in Kind if k != Kind.DECIMAL)}, decimal(p,s)")
+            raise ValueError(
+                f"{text}: not a type; use one of {', '.join(k for k in Kind if k != Kind.DECIMAL)}, decimal(p,s)"
+            )
         return cls(Kind(text))
 
 

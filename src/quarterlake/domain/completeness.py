@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from statistics import median
+from typing import TYPE_CHECKING
 
 from quarterlake.domain.periods import Period, PeriodKind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import datetime
 
 SUBSTANTIAL_SHARE = 0.01
 """A later month closes a period when it holds at least this share of a usual month's records."""
@@ -36,7 +39,12 @@ class Completeness:
 
 
 def assess(
-    records_by_month: Mapping[str, int], *, publish: PeriodKind, ingest: PeriodKind, now: datetime, named: Collection[str] = (),
+    records_by_month: Mapping[str, int],
+    *,
+    publish: PeriodKind,
+    ingest: PeriodKind,
+    now: datetime,
+    named: Collection[str] = (),
 ) -> list[Completeness]:
     """The periods that hold any record, in order.
 
@@ -48,14 +56,21 @@ def assess(
     if not months:
         return []
     usual = median([c for c in months.values() if c > 1] or [0])
-    substantial = [m for m, count in months.items() if m.name in named or count >= max(2.0, usual * SUBSTANTIAL_SHARE)]
+    substantial = [
+        m for m, count in months.items() if m.name in named or count >= max(2.0, usual * SUBSTANTIAL_SHARE)
+    ]
     last_start = max((month.start for month in substantial), default=None)
     periods = sorted({month.widen(publish) for month in months})
     return [_assess_one(period, months, ingest, now=now, last_start=last_start) for period in periods]
 
 
 def _assess_one(
-    period: Period, months: Collection[Period], ingest: PeriodKind, *, now: datetime, last_start: datetime | None,
+    period: Period,
+    months: Collection[Period],
+    ingest: PeriodKind,
+    *,
+    now: datetime,
+    last_start: datetime | None,
 ) -> Completeness:
     landed = tuple(month.name for month in sorted(months) if month.widen(period.kind) == period)
     arrived = {month.widen(ingest) for month in months}

@@ -69,12 +69,18 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
             raise ContractError(f"Contract of {self.dataset}: it names no column. Add at least one property.")
         folded = [name.casefold() for name in names]
         if twice := sorted({name for name in names if folded.count(name.casefold()) > 1}):
-            raise ContractError(f"Contract of {self.dataset}: column {twice[0]} is named twice (case does not tell columns apart).")
+            raise ContractError(
+                f"Contract of {self.dataset}: column {twice[0]} is named twice (case does not tell columns apart)."
+            )
         if reserved := sorted(RESERVED_COLUMNS.intersection(folded)):
-            raise ContractError(f"Contract of {self.dataset}: {reserved[0]} is a column of quarterlake's own; give yours another name.")
+            raise ContractError(
+                f"Contract of {self.dataset}: {reserved[0]} is a column of quarterlake's own; give yours another name."
+            )
         named = [*self.key, *filter(None, (self.record_time, self.sequence)), *(self.dimensions or ())]
         if unknown := [name for name in named if name not in names]:
-            raise ContractError(f"Contract of {self.dataset}: {unknown[0]} is used as key, time or dimension but is no column. Columns: {', '.join(names)}.")
+            raise ContractError(
+                f"Contract of {self.dataset}: {unknown[0]} is used as key, time or dimension but is no column. Columns: {', '.join(names)}."
+            )
 
     def column(self, name: str) -> Column:
         """The column of this name; KeyError where there is none."""
@@ -103,7 +109,9 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def parse_id(self) -> str:
         """Identifies all that decides how a file's bytes become typed records."""
-        return fingerprint([[(c.source, c.name, str(c.type)) for c in self.columns], self.record_time, self.timezone])
+        return fingerprint(
+            [[(c.source, c.name, str(c.type)) for c in self.columns], self.record_time, self.timezone]
+        )
 
     @property
     def content_id(self) -> str:
@@ -111,10 +119,17 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
 
         Gates, notes and nullability are not in it: to change a threshold makes no new revision.
         """
-        return fingerprint([
-            self.parse_id, list(self.key), self.key_declared, self.key_scope, self.sequence,
-            None if self.dimensions is None else list(self.dimensions), [c.name for c in self.columns if c.pii],
-        ])
+        return fingerprint(
+            [
+                self.parse_id,
+                list(self.key),
+                self.key_declared,
+                self.key_scope,
+                self.sequence,
+                None if self.dimensions is None else list(self.dimensions),
+                [c.name for c in self.columns if c.pii],
+            ]
+        )
 
 
 def fingerprint(value: object) -> str:

@@ -51,7 +51,9 @@ class Curation(msgspec.Struct, frozen=True):
     months: Mapping[str, CuratedMonth]
 
 
-def month_id(inputs: list[tuple[int, str]], rivals: list[tuple[str, list[tuple[int, str]]]], content_id: str) -> str:
+def month_id(
+    inputs: list[tuple[int, str]], rivals: list[tuple[str, list[tuple[int, str]]]], content_id: str
+) -> str:
     """Identifies a month's bytes by its inputs (landing number and parsed file), its rivals' and the contract."""
     return fingerprint([sorted(inputs), sorted(rivals), content_id, CURATE_VERSION])
 

@@ -7,10 +7,14 @@ not depend on the order in which rows are read, and rows that tie in all four ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 SequenceValue = int | float | str | datetime | Decimal
 
@@ -24,11 +28,13 @@ class Version:
     landing: int
     row_hash: str
 
-    def rank(self) -> tuple[bool, SequenceValue, datetime, int, str]:
-        """Sorts versions from the oldest to the newest, for versions whose sequences are of one type."""
-        if isinstance(self.sequence, float) and self.sequence != self.sequence:
+    def rank(self) -> tuple[int, SequenceValue, datetime, int, str]:
+        """Sorts versions from the oldest to the newest, for versions whose sequences are of one type; NaN is the newest."""
+        if self.sequence is None:
+            return (0, 0, self.time, self.landing, self.row_hash)
+        if isinstance(self.sequence, float) and math.isnan(self.sequence):
             return (2, 0, self.time, self.landing, self.row_hash)
-        return (self.sequence is not None, 0 if self.sequence is None else self.sequence, self.time, self.landing, self.row_hash)
+        return (1, self.sequence, self.time, self.landing, self.row_hash)
 
 
 def newest(versions: Iterable[Version]) -> Version:

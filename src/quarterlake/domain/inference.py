@@ -8,16 +8,17 @@ and the others are rejects that somebody must look at; below that it is text.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 from quarterlake.domain.column_types import (
     BOOLEAN,
     DATE,
     FLOAT64,
     INT64,
-    NULL,
     INT64_DIGITS,
+    NULL,
+    SHORT_DECIMAL_DIGITS,
     STRING,
     TIMESTAMP,
     ColumnType,
@@ -26,6 +27,9 @@ from quarterlake.domain.column_types import (
     decimal_for,
     join,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 TYPED_SHARE = 0.9
 """A column is of a type when at least this share of its values is; the rest are rejects."""
@@ -93,8 +97,14 @@ def _number_type(evidence: Evidence) -> ColumnType:
     if evidence.exponent:
         return FLOAT64
     if evidence.fraction == 0:
-        return INT64 if evidence.integer_digits <= INT64_DIGITS else decimal_for(evidence.integer_digits, 0) or STRING
-    survives = evidence.long == evidence.long_exact and (not evidence.integer or evidence.integer_digits <= EXACT_DOUBLE_DIGITS)
+        return (
+            INT64
+            if evidence.integer_digits <= INT64_DIGITS
+            else decimal_for(evidence.integer_digits, 0) or STRING
+        )
+    survives = evidence.long == evidence.long_exact and (
+        not evidence.integer or evidence.integer_digits <= EXACT_DOUBLE_DIGITS
+    )
     if evidence.long and survives:
         return FLOAT64
     return decimal_for(evidence.integer_digits, evidence.scale) or (FLOAT64 if survives else STRING)
@@ -109,7 +119,9 @@ def evidence_of(column_type: ColumnType, values: int) -> Evidence:
         case Kind.DECIMAL if column_type.scale == 0:
             return Evidence(present=values, integer=values, integer_digits=digits)
         case Kind.DECIMAL:
-            return Evidence(present=values, fraction=values, integer_digits=min(digits, 15), scale=column_type.scale)
+            return Evidence(
+                present=values, fraction=values, integer_digits=min(digits, 15), scale=column_type.scale
+            )
         case Kind.FLOAT64:
             return Evidence(present=values, exponent=values)
         case Kind.DATE:
@@ -136,7 +148,9 @@ def widened(current: ColumnType, good: int, misfits: Evidence) -> ColumnType:
     if found.kind is Kind.STRING:
         return STRING if current.is_number and misfits.leading_zero else current
     joined = join(current, found)
-    if joined.kind is Kind.STRING or (joined.kind is Kind.FLOAT64 and current.precision > 18 and not misfits.exponent):
+    if joined.kind is Kind.STRING or (
+        joined.kind is Kind.FLOAT64 and current.precision > SHORT_DECIMAL_DIGITS and not misfits.exponent
+    ):
         return current
     return joined
 
@@ -148,8 +162,10 @@ def keeps_parsed(old: ColumnType, new: ColumnType, rejects: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class TimeCandidate:
-    """A column that could be the record time. `in_name` is the share of sampled values inside the period that
-    the file's name gives, `near_name` of those within a quarter of it; both None when no name has a timestamp."""
+    """A column that could be the record time.
+
+    `in_name` is the share of sampled values inside the period that the file's name gives, `near_name` of those within a quarter of it; both None when no name has a timestamp.
+    """
 
     name: str
     type: ColumnType
@@ -178,7 +194,10 @@ def choose_record_time(candidates: Sequence[TimeCandidate]) -> tuple[str | None,
     near = [c for c in candidates if c.near_name is None or c.near_name >= TYPED_SHARE]
     if not near:
         if candidates:
-            return None, "record time: the file's name, since no time column's values lie near the timestamp in it"
+            return (
+                None,
+                "record time: the file's name, since no time column's values lie near the timestamp in it",
+            )
         return None, "record time: the file's name, since no column is a date or a timestamp"
     best = min(near, key=_time_rank)
     others = ", ".join(c.name for c in near if c is not best)
@@ -201,10 +220,25 @@ def looks_like_key(name: str, dataset: str) -> bool:
     """Whether a column is named like the identifier of its data set's records, not of something they refer to."""
     name, singular = name.casefold(), dataset.removesuffix("s")
     return name in {
-        "id", "uuid", "guid", "key", "record_id", "event_id", "row_id",
-        f"{dataset}_id", f"{singular}_id", f"{dataset}id", f"{singular}id", f"{singular}_uuid", f"{singular}_key", f"{singular}key",
-        f"{singular}_no", f"{singular}_number",
-    } or bool(re.fullmatch(rf"{re.escape(dataset[:1])}_{re.escape(singular)}(key|id)", name))  # TPC's o_orderkey
+        "id",
+        "uuid",
+        "guid",
+        "key",
+        "record_id",
+        "event_id",
+        "row_id",
+        f"{dataset}_id",
+        f"{singular}_id",
+        f"{dataset}id",
+        f"{singular}id",
+        f"{singular}_uuid",
+        f"{singular}_key",
+        f"{singular}key",
+        f"{singular}_no",
+        f"{singular}_number",
+    } or bool(
+        re.fullmatch(rf"{re.escape(dataset[:1])}_{re.escape(singular)}(key|id)", name)
+    )  # TPC's o_orderkey
 
 
 def choose_dimensions(distinct: Mapping[str, int], rows: int) -> tuple[str, ...]:
@@ -217,7 +251,11 @@ def choose_dimensions(distinct: Mapping[str, int], rows: int) -> tuple[str, ...]
     combinations = 1
     for name, values in sorted(distinct.items(), key=lambda item: (item[1], item[0])):
         repeats = values * ROWS_A_VALUE <= rows
-        if 1 <= values <= DIMENSION_VALUES and repeats and combinations * (values + 1) <= DIMENSION_COMBINATIONS:
+        if (
+            1 <= values <= DIMENSION_VALUES
+            and repeats
+            and combinations * (values + 1) <= DIMENSION_COMBINATIONS
+        ):
             chosen.append(name)
             combinations *= values + 1
     return tuple(chosen)

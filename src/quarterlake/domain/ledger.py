@@ -29,7 +29,10 @@ class FileEntry(msgspec.Struct, frozen=True):
 
     def check(self) -> None:
         """Raise LedgerError when the counts do not balance."""
-        if self.records != self.accepted + self.rejected + self.superseded or min(self.accepted, self.rejected, self.superseded) < 0:
+        if (
+            self.records != self.accepted + self.rejected + self.superseded
+            or min(self.accepted, self.rejected, self.superseded) < 0
+        ):
             raise LedgerError(
                 f"{self.dataset}: the ledger of {self.source} does not balance: {self.records} records counted in its bytes, but "
                 f"{self.accepted} accepted + {self.rejected} rejected + {self.superseded} superseded. The file is left out of every "
@@ -62,11 +65,19 @@ def totals(entries: Iterable[FileEntry]) -> dict[str, int]:
     """The sums of the counts of file entries, and how many files there are."""
     sums: Counter[str] = Counter(files=0, records=0, accepted=0, rejected=0, superseded=0)
     for entry in entries:
-        sums.update(files=1, records=entry.records, accepted=entry.accepted, rejected=entry.rejected, superseded=entry.superseded)
+        sums.update(
+            files=1,
+            records=entry.records,
+            accepted=entry.accepted,
+            rejected=entry.rejected,
+            superseded=entry.superseded,
+        )
     return dict(sums)
 
 
-def release_entry(entry: FileEntry, accepted_by_month: Mapping[str, int], months: Iterable[str]) -> ReleaseEntry:
+def release_entry(
+    entry: FileEntry, accepted_by_month: Mapping[str, int], months: Iterable[str]
+) -> ReleaseEntry:
     """The part of a file in a release of some months, from its own entry and its accepted records by month."""
     here = sum(accepted_by_month.get(month, 0) for month in months)
     return ReleaseEntry(

@@ -145,7 +145,10 @@ def to_yaml(contract: Contract) -> str:
         "status": "draft" if contract.inferred else "active",
         "schema": [msgspec.to_builtins(content)],
     }
-    return _HEADER + yaml.dump(document, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=120)
+    readable = (
+        _DUMPER is not yaml.SafeDumper
+    )  # which, unlike libyaml's, loses a lone U+0085 when it may write beyond ASCII
+    return _HEADER + yaml.dump(document, Dumper=_DUMPER, sort_keys=False, allow_unicode=readable, width=120)
 
 
 def from_yaml(text: str, where: str) -> Contract:

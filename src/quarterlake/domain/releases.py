@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from quarterlake.domain.column_types import ColumnType
 from quarterlake.domain.contract import Contract, fingerprint
 from quarterlake.domain.curation import CuratedMonth
 from quarterlake.domain.errors import UsageError
@@ -122,9 +121,13 @@ class Release(msgspec.Struct, frozen=True):
         return next(t.version for t in self.tables if t.aggregate == aggregate)
 
 
-def build_id(dataset: str, period: str, months: Sequence[CuratedMonth], content_id: str, sql: Mapping[str, str]) -> str:
+def build_id(
+    dataset: str, period: str, months: Sequence[CuratedMonth], content_id: str, sql: Mapping[str, str]
+) -> str:
     """Identifies a build by what it is made from, not by who made it or when."""
-    return fingerprint([dataset, period, [(m.month, m.id) for m in months], content_id, dict(sql), AGGREGATE_VERSION])
+    return fingerprint(
+        [dataset, period, [(m.month, m.id) for m in months], content_id, dict(sql), AGGREGATE_VERSION]
+    )
 
 
 def release_name(dataset: str, period: str, revision: int) -> str:
@@ -134,9 +137,14 @@ def release_name(dataset: str, period: str, revision: int) -> str:
 
 def parse_release_name(name: str) -> tuple[str, str, int]:
     """Data set, period and revision of a release's name; UsageError for anything else."""
-    match = re.fullmatch(r"([^@/\\\x00]{1,100})@((?!0000)[0-9]{4}(?<!9999)(?:-(?:Q[1-4]|0[1-9]|1[0-2]))?)\.([1-9][0-9]{0,8})", name)
+    match = re.fullmatch(
+        r"([^@/\\\x00]{1,100})@((?!0000)[0-9]{4}(?<!9999)(?:-(?:Q[1-4]|0[1-9]|1[0-2]))?)\.([1-9][0-9]{0,8})",
+        name,
+    )
     if match is None:
-        raise UsageError(f"{name!r} is no release's name; they look like orders@2026-Q3.1. `quarterlake releases` lists them.")
+        raise UsageError(
+            f"{name!r} is no release's name; they look like orders@2026-Q3.1. `quarterlake releases` lists them."
+        )
     return match[1], match[2], int(match[3])
 
 

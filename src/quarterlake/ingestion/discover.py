@@ -35,7 +35,9 @@ def discover(root: Path) -> Discovery:
     Raises UsageError when there is no such folder.
     """
     if not root.is_dir():
-        raise UsageError(f"{root} is not a folder. Name the folder that holds the data files, such as ./data_source.")
+        raise UsageError(
+            f"{root} is not a folder. Name the folder that holds the data files, such as ./data_source."
+        )
     real_root = root.resolve()
     found = Discovery()
     _walk(real_root, real_root, root.name or real_root.name, found)
@@ -67,7 +69,9 @@ def _take(path: Path, root: Path, source_name: str, shown: str, found: Discovery
     try:
         relative = path.relative_to(root).as_posix()
         relative.encode()
-        found.files.append(SourceFile(relative, path.resolve(), dataset_of(PurePosixPath(relative), source_name)))
+        found.files.append(
+            SourceFile(relative, path.resolve(), dataset_of(PurePosixPath(relative), source_name))
+        )
     except UnicodeEncodeError:
         found.refused[shown] = "its name is not UTF-8; rename it"
     except UsageError as refused:
@@ -104,4 +108,6 @@ def _refuse_clashes(found: Discovery) -> None:
         group = clashing.get(file.dataset)
         if group and file.source.partition("/")[0] in group:
             found.files.remove(file)
-            found.refused[file.source] = f"the folders {' and '.join(group)} both give the data set {file.dataset}; rename or join them"
+            found.refused[file.source] = (
+                f"the folders {' and '.join(group)} both give the data set {file.dataset}; rename or join them"
+            )

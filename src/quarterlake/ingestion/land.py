@@ -9,7 +9,6 @@ import shutil
 import stat
 import tempfile
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -20,6 +19,8 @@ from quarterlake.lake import documents, keys
 from quarterlake.lake.stores import disk_errors
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from quarterlake.domain.progress import Progress
     from quarterlake.ingestion.seen import Seen
     from quarterlake.lake.stores import Store
@@ -83,11 +84,13 @@ class Landing:
 
     def _landed(self, file: SourceFile, report: IngestReport) -> Manifest | None:
         descriptor = os.open(file.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as stream:  # noqa: PTH123 - from a descriptor, so that what was checked is what is read
+        with os.fdopen(descriptor, "rb") as stream:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "no regular file")
-            sha256 = self.seen.sha256(file.source, status) or hashlib.file_digest(stream, "sha256").hexdigest()
+            sha256 = (
+                self.seen.sha256(file.source, status) or hashlib.file_digest(stream, "sha256").hexdigest()
+            )
             self._check_unchanged(file, status)
             self.seen.remember(file.source, status, sha256)
             if self._newest(file) == sha256:
@@ -110,7 +113,9 @@ class Landing:
         for manifest in self._known(file.dataset):
             if manifest.sha256 == sha256:
                 return manifest.key
-        key = keys.raw_key(file.dataset, f"{self.now:%Y-%m}", sha256, safe_file_name(PurePosixPath(file.source).name))
+        key = keys.raw_key(
+            file.dataset, f"{self.now:%Y-%m}", sha256, safe_file_name(PurePosixPath(file.source).name)
+        )
         with disk_errors(str(self.raw.scratch)):
             handle, copy = tempfile.mkstemp(dir=self.raw.scratch, suffix=".landing")
             digest = hashlib.sha256()

@@ -77,15 +77,34 @@ def commit(store: Store, prefix: str, change: Commit) -> int:
     found = open_table(store, prefix)
     table = found or _create(store, prefix, change)
     if found is not None and found.version() != change.base:
-        raise ConflictError(f"Another process committed to {store.url}/{prefix} in the meantime. Run the same command again.")
+        raise ConflictError(
+            f"Another process committed to {store.url}/{prefix} in the meantime. Run the same command again."
+        )
     with table_faults(store):
         held = [(field["name"], field["type"]) for field in json.loads(table.schema().to_json())["fields"]]
         columns = _merged(held, change.columns)
         if columns != held:
             table = _change_schema(store, prefix, table, columns)
-        adds = [AddAction(f.path, f.size, dict(f.partition), 0, True, json.dumps({"numRecords": f.rows})) for f in change.add]  # noqa: FBT003
+        adds = [
+            AddAction(
+                path=f.path,
+                size=f.size,
+                partition_values=dict(f.partition),
+                modification_time=0,
+                data_change=True,
+                stats=json.dumps({"numRecords": f.rows}),
+            )
+            for f in change.add
+        ]
         removes = [
-            RemoveAction(path=f.path, data_change=True, deletion_timestamp=0, size=f.size, partition_values=dict(f.partition)) for f in change.remove
+            RemoveAction(
+                path=f.path,
+                data_change=True,
+                deletion_timestamp=0,
+                size=f.size,
+                partition_values=dict(f.partition),
+            )
+            for f in change.remove
         ]
         try:
             table.create_write_transaction(
@@ -96,7 +115,9 @@ def commit(store: Store, prefix: str, change: Commit) -> int:
                 commit_properties=CommitProperties(custom_metadata=dict(change.marks), max_commit_retries=0),
             )
         except CommitFailedError as conflict:
-            raise ConflictError(f"Another process committed to {store.url}/{prefix} at the same time. Run the same command again.") from conflict
+            raise ConflictError(
+                f"Another process committed to {store.url}/{prefix} at the same time. Run the same command again."
+            ) from conflict
         return int(table.version())
 
 
@@ -123,7 +144,9 @@ def table_faults(store: Store) -> Iterator[None]:
     except TableNotFoundError:
         raise
     except OSError as fault:
-        raise StoreUnavailableError(f"Cannot use the table in {store.url}: {str(fault)[:300]}. Check the store, then run the same command again.") from fault
+        raise StoreUnavailableError(
+            f"Cannot use the table in {store.url}: {str(fault)[:300]}. Check the store, then run the same command again."
+        ) from fault
 
 
 def _history(table: DeltaTable) -> Iterator[Mapping[str, Any]]:
@@ -144,7 +167,9 @@ def _merged(held: Sequence[tuple[str, str]], wanted: Sequence[tuple[str, str]]) 
     """The table's columns with the wanted types, and the wanted columns that it lacks: none is ever dropped."""
     types = dict(wanted)
     names = {name for name, _ in held}
-    return [(name, types.get(name, kind)) for name, kind in held] + [(n, k) for n, k in wanted if n not in names]
+    return [(name, types.get(name, kind)) for name, kind in held] + [
+        (n, k) for n, k in wanted if n not in names
+    ]
 
 
 def _schema_json(columns: Sequence[tuple[str, str]]) -> str:
@@ -160,13 +185,19 @@ def _create(store: Store, prefix: str, change: Commit) -> DeltaTable:
     with table_faults(store):
         try:
             return DeltaTable.create(
-                uri, _schema(change.columns), partition_by=list(change.partition_by), configuration=_KEEP_FOR_EVER, storage_options=options,
+                uri,
+                _schema(change.columns),
+                partition_by=list(change.partition_by),
+                configuration=_KEEP_FOR_EVER,
+                storage_options=options,
             )
         except DeltaError:  # another process made it first
             return DeltaTable(uri, storage_options=options)
 
 
-def _change_schema(store: Store, prefix: str, table: DeltaTable, columns: Sequence[tuple[str, str]]) -> DeltaTable:
+def _change_schema(
+    store: Store, prefix: str, table: DeltaTable, columns: Sequence[tuple[str, str]]
+) -> DeltaTable:
     """Put a commit of nothing but new metadata, which delta-rs offers only together with the removal of every file."""
     metadata = table.metadata()
     action = {
@@ -181,9 +212,13 @@ def _change_schema(store: Store, prefix: str, table: DeltaTable, columns: Sequen
             "configuration": metadata.configuration,
         },
     }
-    info = {"commitInfo": {"operation": "CHANGE SCHEMA", "operationParameters": {}, "engineInfo": "quarterlake"}}
+    info = {
+        "commitInfo": {"operation": "CHANGE SCHEMA", "operationParameters": {}, "engineInfo": "quarterlake"}
+    }
     body = "\n".join(json.dumps(entry) for entry in (info, action)) + "\n"
     if not store.create(f"{prefix}/_delta_log/{table.version() + 1:020d}.json", body.encode()):
-        raise ConflictError(f"Another process changed {store.url}/{prefix} at the same time. Run the same command again.")
+        raise ConflictError(
+            f"Another process changed {store.url}/{prefix} at the same time. Run the same command again."
+        )
     table.update_incremental()
     return table

@@ -18,7 +18,9 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 def write_once(store: Store, key: str, document: msgspec.Struct) -> bool:
     """Put a document where nothing is; True when this call made it, False when there was one already."""
-    return store.create(key, msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=1))
+    return store.create(
+        key, msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=1)
+    )
 
 
 def read(store: Store, key: str, kind: type[T]) -> T | None:
@@ -41,4 +43,6 @@ def _decode(store: Store, key: str, data: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, msgspec.ValidationError) as broken:
-        raise IntegrityError(f"{key} in {store.url} is not the document that was written there ({broken}). Restore it from a backup.") from broken
+        raise IntegrityError(
+            f"{key} in {store.url} is not the document that was written there ({broken}). Restore it from a backup."
+        ) from broken

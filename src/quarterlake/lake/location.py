@@ -122,7 +122,7 @@ def _s3_place(url: str) -> str:
 
 def _s3_store(url: str, options: S3Options, scratch: Path | None) -> Store:
     # A lake in a folder does not wait for the S3 client to load.
-    from quarterlake.lake.s3 import S3Store  # noqa: PLC0415
+    from quarterlake.lake.s3 import S3Store
 
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
     return S3Store(bucket, f"{prefix}/" if prefix else "", options, scratch or _temporary_folder())

@@ -29,13 +29,34 @@ _BYTES_A_VALUE = 48
 """What `quantile_cont` was seen to take for a value at its peak: the value, twice while its buffer grows, on each of two threads."""
 
 _DELTA_TYPES = {
-    "BOOLEAN": "boolean", "TINYINT": "byte", "SMALLINT": "short", "INTEGER": "integer", "BIGINT": "long", "FLOAT": "float",
-    "DOUBLE": "double", "VARCHAR": "string", "DATE": "date", "TIMESTAMP WITH TIME ZONE": "timestamp", "BLOB": "binary",
+    "BOOLEAN": "boolean",
+    "TINYINT": "byte",
+    "SMALLINT": "short",
+    "INTEGER": "integer",
+    "BIGINT": "long",
+    "FLOAT": "float",
+    "DOUBLE": "double",
+    "VARCHAR": "string",
+    "DATE": "date",
+    "TIMESTAMP WITH TIME ZONE": "timestamp",
+    "BLOB": "binary",
 }
 _STORED_AS = {
-    "UTINYINT": "SMALLINT", "USMALLINT": "INTEGER", "UINTEGER": "BIGINT", "UBIGINT": "DECIMAL(20,0)", "HUGEINT": "DECIMAL(38,0)",
-    "UHUGEINT": "DECIMAL(38,0)", "TIMESTAMP": "TIMESTAMPTZ", "TIMESTAMP_S": "TIMESTAMPTZ", "TIMESTAMP_MS": "TIMESTAMPTZ",
-    "TIMESTAMP_NS": "TIMESTAMPTZ", "TIME": "VARCHAR", "UUID": "VARCHAR", "BIGNUM": "VARCHAR", "INTERVAL": "VARCHAR", '"NULL"': "VARCHAR",
+    "UTINYINT": "SMALLINT",
+    "USMALLINT": "INTEGER",
+    "UINTEGER": "BIGINT",
+    "UBIGINT": "DECIMAL(20,0)",
+    "HUGEINT": "DECIMAL(38,0)",
+    "UHUGEINT": "DECIMAL(38,0)",
+    "TIMESTAMP": "TIMESTAMPTZ",
+    "TIMESTAMP_S": "TIMESTAMPTZ",
+    "TIMESTAMP_MS": "TIMESTAMPTZ",
+    "TIMESTAMP_NS": "TIMESTAMPTZ",
+    "TIME": "VARCHAR",
+    "UUID": "VARCHAR",
+    "BIGNUM": "VARCHAR",
+    "INTERVAL": "VARCHAR",
+    '"NULL"': "VARCHAR",
 }
 """DuckDB types that Delta tables do not have, and what they are stored as."""
 
@@ -43,13 +64,17 @@ _STORED_AS = {
 def view_query(view: PeriodView, paths: Sequence[Path]) -> str:
     """A query for the period's curated records: the contract's columns, NULL where a month has none of them."""
     held = sorted(zip(view.months, paths, strict=True), key=lambda pair: (pair[0].columns, pair[0].month))
-    selects = [_months_query(view, columns, [path for _, path in group]) for columns, group in groupby(held, key=lambda pair: pair[0].columns)]
+    selects = [
+        _months_query(view, columns, [path for _, path in group])
+        for columns, group in groupby(held, key=lambda pair: pair[0].columns)
+    ]
     return " UNION ALL ".join(selects)
 
 
 def _months_query(view: PeriodView, columns: Sequence[str], paths: Sequence[Path]) -> str:
     parts = [
-        f"CAST({identifier(c.name) if c.name in columns else 'NULL'} AS {type_name(c.type)}) AS {identifier(c.name)}" for c in view.contract.columns
+        f"CAST({identifier(c.name) if c.name in columns else 'NULL'} AS {type_name(c.type)}) AS {identifier(c.name)}"
+        for c in view.contract.columns
     ]
     return f"SELECT {', '.join(parts)} FROM read_parquet({literals(map(str, paths))})"
 
@@ -74,12 +99,16 @@ def write_summary(connection: DuckDBPyConnection, view: PeriodView, target: Path
     connection.execute(f"COPY ({query}) TO {literal(target)} ({_PARQUET})")
 
 
-def user_query(connection: DuckDBPyConnection, view: PeriodView, aggregate: UserAggregate, target: Path) -> None:
+def user_query(
+    connection: DuckDBPyConnection, view: PeriodView, aggregate: UserAggregate, target: Path
+) -> None:
     """Write a user's aggregate of a period, its rows sorted by all columns.
 
     Raises AggregateError where the engine refuses it, or where its result has a column named like the period's.
     """
-    doubles = any(c.type.kind is Kind.FLOAT64 for c in view.contract.columns) or re.search(r"\b(DOUBLE|FLOAT|REAL)\b", aggregate.duckdb)
+    doubles = any(c.type.kind is Kind.FLOAT64 for c in view.contract.columns) or re.search(
+        r"\b(DOUBLE|FLOAT|REAL)\b", aggregate.duckdb
+    )
     try:
         described = rows(connection, f"SELECT column_name, column_type FROM (DESCRIBE {aggregate.duckdb})")
         query = _stored_query(view, aggregate, [(str(name), str(kind)) for name, kind in described])
@@ -92,7 +121,9 @@ def user_query(connection: DuckDBPyConnection, view: PeriodView, aggregate: User
         raise
     except duckdb.Error as refused:
         message = str(refused).split("\n\nLINE")[0].strip()
-        raise AggregateError(f"{view.dataset}/{aggregate.name}.sql: the engine refuses it: {message}. Mend the SQL and run again.") from refused
+        raise AggregateError(
+            f"{view.dataset}/{aggregate.name}.sql: the engine refuses it: {message}. Mend the SQL and run again."
+        ) from refused
 
 
 def _stored_query(view: PeriodView, aggregate: UserAggregate, described: Sequence[tuple[str, str]]) -> str:
@@ -100,9 +131,13 @@ def _stored_query(view: PeriodView, aggregate: UserAggregate, described: Sequenc
     parts = [f"{literal(view.period)} AS {identifier(view.period_column)}"]
     for name, kind in described:
         if name.casefold() == view.period_column:
-            raise AggregateError(f"{where}: its result has a column {name}, which quarterlake adds itself. Leave it out or give it another name.")
+            raise AggregateError(
+                f"{where}: its result has a column {name}, which quarterlake adds itself. Leave it out or give it another name."
+            )
         if kind.endswith(("]", ")")) and not kind.startswith("DECIMAL("):
-            raise AggregateError(f"{where}: the column {name} is a {kind}; a published table holds plain values. Give each part a column of its own.")
+            raise AggregateError(
+                f"{where}: the column {name} is a {kind}; a published table holds plain values. Give each part a column of its own."
+            )
         stored = f"CAST({identifier(name)} AS {_STORED_AS[kind]})" if kind in _STORED_AS else identifier(name)
         parts.append(f"{stored} AS {identifier(name)}")
     return f"SELECT {', '.join(parts)} FROM ({aggregate.duckdb}) ORDER BY ALL"
@@ -110,7 +145,10 @@ def _stored_query(view: PeriodView, aggregate: UserAggregate, described: Sequenc
 
 def columns_of(connection: DuckDBPyConnection, path: Path) -> tuple[AggregateColumn, ...]:
     """The columns of a Parquet file with their types as Delta Lake names them."""
-    described = rows(connection, f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet({literal(path)}))")
+    described = rows(
+        connection,
+        f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet({literal(path)}))",
+    )
     return tuple(AggregateColumn(str(name), delta_type(str(kind))) for name, kind in described)
 
 

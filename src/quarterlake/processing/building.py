@@ -49,14 +49,27 @@ def wanted_aggregates(directory: Path, dataset: str) -> tuple[UserAggregate | No
     return own if any(aggregate.name == "summary" for aggregate in own) else (None, *own)
 
 
-def build(lake: Lake, engine: Engine, progress: Progress, curated: Curated, period: Period, aggregates: Sequence[UserAggregate | None]) -> Build:
+def build(
+    lake: Lake,
+    engine: Engine,
+    progress: Progress,
+    curated: Curated,
+    period: Period,
+    aggregates: Sequence[UserAggregate | None],
+) -> Build:
     """The build of one period, made unless it exists already. Raises AggregateError for SQL that the engine refuses."""
     dataset = curated.contract.dataset
     names = {month.name for month in period.split(PeriodKind.MONTH)}
     months = [m for name, m in sorted(curated.table.curation.months.items()) if name in names]
     contract = curated.contract.restricted({column for month in months for column in month.columns})
     sql = {aggregate.name: aggregate.sql for aggregate in aggregates if aggregate is not None}
-    identity = build_id(dataset, period.name, months, contract.content_id, sql | ({"": "summary"} if None in aggregates else {}))
+    identity = build_id(
+        dataset,
+        period.name,
+        months,
+        contract.content_id,
+        sql | ({"": "summary"} if None in aggregates else {}),
+    )
     done = documents.read(lake.aggregated, keys.build(dataset, identity), Build)
     if done is not None:
         return done
@@ -84,7 +97,6 @@ def build(lake: Lake, engine: Engine, progress: Progress, curated: Curated, peri
     return documents.read(lake.aggregated, keys.build(dataset, identity), Build) or document
 
 
-
 def _ledger(curated: Curated, months: Sequence[CuratedMonth]) -> tuple[ReleaseEntry, ...]:
     used = {given.landing for month in months for given in month.inputs}
     accepted = accepted_by_file(curated.table.curation)
@@ -96,7 +108,9 @@ def _ledger(curated: Curated, months: Sequence[CuratedMonth]) -> tuple[ReleaseEn
     )
 
 
-def _observations(curated: Curated, months: Sequence[CuratedMonth], rows: int, nulls: Mapping[str, int]) -> Observations:
+def _observations(
+    curated: Curated, months: Sequence[CuratedMonth], rows: int, nulls: Mapping[str, int]
+) -> Observations:
     used = sorted({given.landing for month in months for given in month.inputs})
     names = {landing.manifest.sequence: landing.manifest.source for landing in curated.landings}
     return Observations(
@@ -105,7 +119,9 @@ def _observations(curated: Curated, months: Sequence[CuratedMonth], rows: int, n
         nulls={name: count for name, count in nulls.items() if count},
         conflicts=sum(month.conflicts for month in months),
         equal_rows=sum(month.equal_rows for month in months),
-        drift=tuple(line for sequence in used for line in drift_of(names[sequence], curated.parsed[sequence])),
+        drift=tuple(
+            line for sequence in used for line in drift_of(names[sequence], curated.parsed[sequence])
+        ),
     )
 
 
@@ -113,4 +129,7 @@ def drift_of(source: str, parsed: ParsedFile) -> list[str]:
     """Where a file left its contract, a line each."""
     lines = [f"{source}: column {name} is not in the contract" for name in parsed.unknown]
     lines += [f"{source}: column {name} is missing" for name in parsed.missing]
-    return lines + [f"{source}: {evidence.present} values of {name} do not fit its type" for name, evidence in sorted(parsed.misfits.items())]
+    return lines + [
+        f"{source}: {evidence.present} values of {name} do not fit its type"
+        for name, evidence in sorted(parsed.misfits.items())
+    ]

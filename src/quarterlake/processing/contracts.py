@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from quarterlake.domain.column_types import ColumnType, Kind
-from quarterlake.domain.contract import Column, Contract
 from quarterlake.domain.errors import ConflictError, ContractError
 from quarterlake.domain.inference import TYPED_SHARE, choose_dimensions, infer_type, widened
 from quarterlake.domain.odcs import from_yaml, to_yaml
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from quarterlake.domain.contract import Column, Contract
     from quarterlake.domain.landings import Landing
     from quarterlake.domain.parsed import ParsedFile
     from quarterlake.processing.parsing import Parsing
@@ -48,14 +48,18 @@ def declared_contract(directory: Path, dataset: str) -> Contract | None:
         raise ContractError(f"{path} cannot be read: {refused}. Mend or remove it.") from refused
     contract = from_yaml(text, str(path))
     if contract.dataset != dataset:
-        raise ContractError(f"{path} is for the data set {contract.dataset}, not {dataset}. Name its schema {dataset}, or rename the file.")
+        raise ContractError(
+            f"{path} is for the data set {contract.dataset}, not {dataset}. Name its schema {dataset}, or rename the file."
+        )
     return contract
 
 
 def newest_inferred(parsing: Parsing, dataset: str) -> tuple[int, Contract] | None:
     """The number and the text of the newest inferred contract in the lake."""
     store = parsing.lake.curated
-    listed = [item.key for item in store.list(keys.ours(dataset, "contracts")) if item.key.endswith(".odcs.yaml")]
+    listed = [
+        item.key for item in store.list(keys.ours(dataset, "contracts")) if item.key.endswith(".odcs.yaml")
+    ]
     if not listed:
         return None
     text = store.get(listed[-1]) or b""
@@ -63,7 +67,9 @@ def newest_inferred(parsing: Parsing, dataset: str) -> tuple[int, Contract] | No
     return number, from_yaml(text.decode(), f"{store.url}/{listed[-1]}")
 
 
-def settle(parsing: Parsing, dataset: str, landings: Sequence[Landing], declared: Contract | None) -> Settled | None:
+def settle(
+    parsing: Parsing, dataset: str, landings: Sequence[Landing], declared: Contract | None
+) -> Settled | None:
     """Parse every live file under the contract in force, inferring or widening it first where it is not the user's.
 
     None when there is nothing that a contract could be inferred from.
@@ -85,7 +91,9 @@ def settle(parsing: Parsing, dataset: str, landings: Sequence[Landing], declared
         if wider == contract:
             return Settled(contract, parsed)
         _store(parsing, dataset, number + 1, msgspec.structs.replace(wider, version=f"1.{number}.0"))
-    raise ConflictError(f"The contract of {dataset} kept changing while it was being settled. Run the same command again.")
+    raise ConflictError(
+        f"The contract of {dataset} kept changing while it was being settled. Run the same command again."
+    )
 
 
 def infer(parsing: Parsing, dataset: str, landings: Sequence[Landing]) -> Contract | None:
@@ -104,11 +112,15 @@ def infer(parsing: Parsing, dataset: str, landings: Sequence[Landing]) -> Contra
     return _finished(parsing, draft, list(parsed.values()))
 
 
-def _refined(parsing: Parsing, draft: Contract, landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]) -> Contract:
+def _refined(
+    parsing: Parsing, draft: Contract, landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]
+) -> Contract:
     """The draft with the types that all values give, for columns that the sample misjudged, and with columns it had not seen."""
     readable = [file for file in parsed.values() if file.error is None]
     columns = {c.name: c for c in draft.columns}
-    misjudged = [c.name for c in draft.columns if _widened_type(c, readable) != c.type or _mostly_misfits(c, readable)]
+    misjudged = [
+        c.name for c in draft.columns if _widened_type(c, readable) != c.type or _mostly_misfits(c, readable)
+    ]
     if misjudged:
         live = [landing.manifest for landing in landings if landing.is_live]
         sources = {columns[name].source: name for name in misjudged}
@@ -124,7 +136,11 @@ def _finished(parsing: Parsing, draft: Contract, parsed: Sequence[ParsedFile]) -
     readable = [file for file in parsed if file.error is None]
     columns = tuple(msgspec.structs.replace(c, nullable=_has_nulls(c, readable)) for c in draft.columns)
     key = draft.key if not any(c.nullable for c in columns if c.name in draft.key) else ()
-    groupable = [c.name for c in columns if c.type.kind in {Kind.STRING, Kind.BOOLEAN} and c.name not in key and c.name != draft.record_time]
+    groupable = [
+        c.name
+        for c in columns
+        if c.type.kind in {Kind.STRING, Kind.BOOLEAN} and c.name not in key and c.name != draft.record_time
+    ]
     distinct = parsing.engine.distinct(readable, groupable, _MOST_VALUES)
     dimensions = choose_dimensions(distinct, sum(file.accepted for file in readable))
     return msgspec.structs.replace(draft, columns=columns, key=key, dimensions=dimensions)
@@ -140,13 +156,21 @@ def _has_nulls(column: Column, parsed: Sequence[ParsedFile]) -> bool:
     return any(file.nulls.get(column.name, 0) or column.name in file.missing for file in parsed)
 
 
-def _widen(parsing: Parsing, contract: Contract, landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]) -> Contract:
+def _widen(
+    parsing: Parsing, contract: Contract, landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]
+) -> Contract:
     readable = [file for file in parsed.values() if file.error is None]
     columns = []
     for column in contract.columns:
         kind = _widened_type(column, readable)
-        columns.append(msgspec.structs.replace(column, type=kind, nullable=column.nullable or _has_nulls(column, readable)))
-    return msgspec.structs.replace(contract, columns=(*columns, *new_columns(parsing, contract, landings, parsed)))
+        columns.append(
+            msgspec.structs.replace(
+                column, type=kind, nullable=column.nullable or _has_nulls(column, readable)
+            )
+        )
+    return msgspec.structs.replace(
+        contract, columns=(*columns, *new_columns(parsing, contract, landings, parsed))
+    )
 
 
 def _widened_type(column: Column, parsed: Sequence[ParsedFile]) -> ColumnType:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from itertools import groupby
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from quarterlake.domain.column_types import Kind
-from quarterlake.domain.contract import Contract
 from quarterlake.domain.dedup import version_order
-from quarterlake.processing.engines.port import CurateInput
 from quarterlake.processing.sql import identifier, literals, type_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from quarterlake.domain.contract import Contract
+    from quarterlake.processing.engines.port import CurateInput
 
 LOSERS = "losing_rows"
 REPEATED = "repeated_keys"
@@ -27,7 +31,9 @@ def rows_of(contract: Contract, month: str, inputs: Sequence[CurateInput], paths
     Files that hold the same columns are read together. `_landing` and `_row` tell every record apart, and are the same in every run.
     """
     ordered = sorted(inputs, key=lambda given: (_layout(given), given.manifest.sequence))
-    selects = [_group(contract, month, layout, list(given), paths) for layout, given in groupby(ordered, key=_layout)]
+    selects = [
+        _group(contract, month, layout, list(given), paths) for layout, given in groupby(ordered, key=_layout)
+    ]
     return " UNION ALL ".join(selects)
 
 
@@ -36,11 +42,16 @@ def _layout(given: CurateInput) -> tuple[tuple[str, str], ...]:
 
 
 def _group(
-    contract: Contract, month: str, layout: Sequence[tuple[str, str]], inputs: Sequence[CurateInput], paths: Mapping[str, Path],
+    contract: Contract,
+    month: str,
+    layout: Sequence[tuple[str, str]],
+    inputs: Sequence[CurateInput],
+    paths: Mapping[str, Path],
 ) -> str:
     held = {name for name, _ in layout}
     columns = [
-        f"CAST({identifier(c.name) if c.name in held else 'NULL'} AS {type_name(c.type)}) AS {identifier(c.name)}" for c in contract.columns
+        f"CAST({identifier(c.name) if c.name in held else 'NULL'} AS {type_name(c.type)}) AS {identifier(c.name)}"
+        for c in contract.columns
     ]
     files = literals(str(paths[given.parsed.id]) for given in inputs)
     landings = "[" + ", ".join(str(given.manifest.sequence) for given in inputs) + "]"
@@ -71,7 +82,10 @@ def repeated_keys(contract: Contract, own: str, others: Sequence[str]) -> str:
     """Keys that occur more than once in the month (`own`) and its rivals (`others`), and at least once in the month."""
     keys = key_list(contract)
     present = key_present(contract)
-    everything = " UNION ALL ".join(f"SELECT {keys}, {number} AS own FROM ({rows}) WHERE {present}" for number, rows in [(1, own), *((0, o) for o in others)])
+    everything = " UNION ALL ".join(
+        f"SELECT {keys}, {number} AS own FROM ({rows}) WHERE {present}"
+        for number, rows in [(1, own), *((0, o) for o in others)]
+    )
     return f"SELECT {keys} FROM ({everything}) GROUP BY {keys} HAVING count(*) > 1 AND sum(own) > 0"
 
 
@@ -82,7 +96,9 @@ def losers(contract: Contract, own: str, others: Sequence[str]) -> str:
     that is equal in every column.
     """
     keys = key_list(contract)
-    tagged = " UNION ALL ".join(f"SELECT *, {number} AS own FROM ({rows})" for number, rows in [(1, own), *((0, o) for o in others)])
+    tagged = " UNION ALL ".join(
+        f"SELECT *, {number} AS own FROM ({rows})" for number, rows in [(1, own), *((0, o) for o in others)]
+    )
     repeated = f"SELECT *, {row_hash(contract)} AS _hash FROM ({tagged}) SEMI JOIN {REPEATED} USING ({keys})"
     if contract.key_declared:
         sequence = identifier(contract.sequence) if contract.sequence else None
@@ -118,7 +134,10 @@ def row_hash(contract: Contract) -> str:
     parts = []
     for column in contract.columns:
         name = identifier(column.name)
-        text = f"CAST(epoch_us({name}) AS VARCHAR)" if column.type.kind is Kind.TIMESTAMP else f"CAST({name} AS VARCHAR)"
+        text = (
+            f"CAST(epoch_us({name}) AS VARCHAR)"
+            if column.type.kind is Kind.TIMESTAMP
+            else f"CAST({name} AS VARCHAR)"
+        )
         parts.append(f"coalesce(concat('=', {text}), '-')")
     return f"md5(concat_ws(chr(31), {', '.join(parts)}))"
-

@@ -25,8 +25,13 @@ if TYPE_CHECKING:
 
 CURATION_MARK = "quarterlake.curation"
 _DELTA_TYPES = {
-    Kind.NULL: "string", Kind.BOOLEAN: "boolean", Kind.INT64: "long", Kind.FLOAT64: "double", Kind.DATE: "date",
-    Kind.TIMESTAMP: "timestamp", Kind.STRING: "string",
+    Kind.NULL: "string",
+    Kind.BOOLEAN: "boolean",
+    Kind.INT64: "long",
+    Kind.FLOAT64: "double",
+    Kind.DATE: "date",
+    Kind.TIMESTAMP: "timestamp",
+    Kind.STRING: "string",
 }
 
 
@@ -57,11 +62,20 @@ def current_curation(lake: Lake, dataset: str) -> CuratedTable | None:
         return None
     curation = documents.read(lake.curated, keys.curation(dataset, mark), Curation)
     if curation is None:
-        raise IntegrityError(f"{keys.curation(dataset, mark)} is missing from {lake.curated.url}, though the table of {dataset} names it. Restore it from a backup.")
+        raise IntegrityError(
+            f"{keys.curation(dataset, mark)} is missing from {lake.curated.url}, though the table of {dataset} names it. Restore it from a backup."
+        )
     return CuratedTable(curation, int(table.version()))
 
 
-def curate(lake: Lake, engine: Engine, progress: Progress, contract: Contract, landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]) -> CuratedTable | None:
+def curate(
+    lake: Lake,
+    engine: Engine,
+    progress: Progress,
+    contract: Contract,
+    landings: Sequence[Landing],
+    parsed: Mapping[int, ParsedFile],
+) -> CuratedTable | None:
     """Bring the curated table up to date with the live parsed files; nothing is written when it is already."""
     dataset = contract.dataset
     by_month = _inputs_by_month(landings, parsed)
@@ -80,7 +94,9 @@ def curate(lake: Lake, engine: Engine, progress: Progress, contract: Contract, l
     return _commit(lake, contract, before, dict(sorted(months.items())))
 
 
-def _inputs_by_month(landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]) -> dict[str, list[CurateInput]]:
+def _inputs_by_month(
+    landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]
+) -> dict[str, list[CurateInput]]:
     by_month: dict[str, list[CurateInput]] = {}
     for landing in landings:
         file = parsed.get(landing.manifest.sequence)
@@ -90,20 +106,35 @@ def _inputs_by_month(landings: Sequence[Landing], parsed: Mapping[int, ParsedFil
     return dict(sorted(by_month.items()))
 
 
-def _plans(engine: Engine, contract: Contract, by_month: Mapping[str, Sequence[CurateInput]], old: Mapping[str, CuratedMonth]) -> dict[str, _Plan]:
+def _plans(
+    engine: Engine,
+    contract: Contract,
+    by_month: Mapping[str, Sequence[CurateInput]],
+    old: Mapping[str, CuratedMonth],
+) -> dict[str, _Plan]:
     restricted = {
-        month: contract.restricted({c.name for given in inputs for c in given.parsed.columns}) for month, inputs in by_month.items()
+        month: contract.restricted({c.name for given in inputs for c in given.parsed.columns})
+        for month, inputs in by_month.items()
     }
     ranges: dict[str, tuple[str, str] | None] = {}
     rivals: dict[str, set[str]] = {month: set() for month in by_month}
     if contract.key_declared and contract.key_scope == "dataset" and contract.key:
-        changed = {month for month, inputs in by_month.items() if month not in old or _parsed_ids(inputs) != _old_ids(old[month])}
-        ranges = {m: engine.key_range(contract, m, by_month[m]) if m in changed else old[m].key_range for m in by_month}
+        changed = {
+            month
+            for month, inputs in by_month.items()
+            if month not in old or _parsed_ids(inputs) != _old_ids(old[month])
+        }
+        ranges = {
+            m: engine.key_range(contract, m, by_month[m]) if m in changed else old[m].key_range
+            for m in by_month
+        }
         rivals = _rivals(engine, contract, by_month, old, changed, ranges)
     return {
         month: _Plan(
             id=month_id(
-                _parsed_ids(inputs), [(rival, _parsed_ids(by_month[rival])) for rival in sorted(rivals[month])], restricted[month].content_id,
+                _parsed_ids(inputs),
+                [(rival, _parsed_ids(by_month[rival])) for rival in sorted(rivals[month])],
+                restricted[month].content_id,
             ),
             contract=restricted[month],
             inputs=inputs,
@@ -137,7 +168,9 @@ def _rivals(
         if one not in changed and two not in changed:
             shared = two in old[one].rivals
         else:
-            shared = _overlap(kind, ranges[one], ranges[two]) and engine.shares_keys(contract, (one, by_month[one]), (two, by_month[two]))
+            shared = _overlap(kind, ranges[one], ranges[two]) and engine.shares_keys(
+                contract, (one, by_month[one]), (two, by_month[two])
+            )
         if shared:
             rivals[one].add(two)
             rivals[two].add(one)
@@ -154,7 +187,14 @@ def _overlap(kind: Kind, left: tuple[str, str] | None, right: tuple[str, str] | 
     return True
 
 
-def _curate_month(lake: Lake, engine: Engine, dataset: str, month: str, plan: _Plan, by_month: Mapping[str, Sequence[CurateInput]]) -> CuratedMonth:
+def _curate_month(
+    lake: Lake,
+    engine: Engine,
+    dataset: str,
+    month: str,
+    plan: _Plan,
+    by_month: Mapping[str, Sequence[CurateInput]],
+) -> CuratedMonth:
     key = f"{keys.ours(dataset, 'months')}{plan.id}.json"
     done = documents.read(lake.curated, key, CuratedMonth)
     if done is not None:
@@ -174,7 +214,9 @@ def _curate_month(lake: Lake, engine: Engine, dataset: str, month: str, plan: _P
     return made
 
 
-def _commit(lake: Lake, contract: Contract, before: CuratedTable | None, months: Mapping[str, CuratedMonth]) -> CuratedTable:
+def _commit(
+    lake: Lake, contract: Contract, before: CuratedTable | None, months: Mapping[str, CuratedMonth]
+) -> CuratedTable:
     dataset = contract.dataset
     curation = Curation(curation_id(dataset, months), dataset, contract.content_id, months)
     documents.write_once(lake.curated, keys.curation(dataset, curation.id), curation)
@@ -199,7 +241,11 @@ def _empty_version(lake: Lake, dataset: str) -> int | None:
 
 def _table_columns(contract: Contract, months: Mapping[str, CuratedMonth]) -> list[tuple[str, str]]:
     present = {name for month in months.values() for name in month.columns}
-    own = [(c.name, str(c.type) if c.type.kind is Kind.DECIMAL else _DELTA_TYPES[c.type.kind]) for c in contract.columns if c.name in present]
+    own = [
+        (c.name, str(c.type) if c.type.kind is Kind.DECIMAL else _DELTA_TYPES[c.type.kind])
+        for c in contract.columns
+        if c.name in present
+    ]
     return [*own, ("_source", "string"), ("_month", "string")]
 
 

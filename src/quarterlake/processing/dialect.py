@@ -7,11 +7,14 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import UnreadableFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
 
 _SAMPLE = 1 << 16
 _DELIMITERS = (",", ";", "\t", "|")
@@ -30,7 +33,11 @@ class Dialect:
 
     def described(self) -> dict[str, str]:
         """For documents and people."""
-        return {"delimiter": self.delimiter, "quote": self.quote, "header": "yes" if self.header else "none: columns are numbered"}
+        return {
+            "delimiter": self.delimiter,
+            "quote": self.quote,
+            "header": "yes" if self.header else "none: columns are numbered",
+        }
 
 
 def find_dialect(name: str, path: Path, expected: Collection[str] = ()) -> Dialect:
@@ -44,10 +51,14 @@ def find_dialect(name: str, path: Path, expected: Collection[str] = ()) -> Diale
     delimiter = max(_DELIMITERS, key=lambda d: _regularity(_records(sample, d)))
     records = _records(sample, delimiter)
     if not records:
-        raise UnreadableFileError(f"{name} holds no record. Send it again, or correct it with a file under the same name.")
+        raise UnreadableFileError(
+            f"{name} holds no record. Send it again, or correct it with a file under the same name."
+        )
     first = records[0]
     if len(first) > MAX_COLUMNS:
-        raise UnreadableFileError(f"{name} has {len(first)} columns, more than {MAX_COLUMNS}: is it delimited text at all?")
+        raise UnreadableFileError(
+            f"{name} has {len(first)} columns, more than {MAX_COLUMNS}: is it delimited text at all?"
+        )
     header = _is_header(first, records[1:], expected)
     names = first if header else [""] * len(first)
     return Dialect(delimiter, '"', header, unique_names(names))

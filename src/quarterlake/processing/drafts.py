@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from quarterlake.domain.column_types import NULL, ColumnType, Kind, join
 from quarterlake.domain.contract import RESERVED_COLUMNS, Column, Contract
-from quarterlake.domain.inference import Evidence, TimeCandidate, choose_record_time, infer_type, looks_like_key
+from quarterlake.domain.inference import (
+    Evidence,
+    TimeCandidate,
+    choose_record_time,
+    infer_type,
+    looks_like_key,
+)
 from quarterlake.processing.dialect import unique_names
 from quarterlake.processing.parsing import stamp_of
 
@@ -21,7 +27,9 @@ if TYPE_CHECKING:
 _SAMPLED_RECORDS = 2_000
 
 
-def draft_contract(parsing: Parsing, dataset: str, manifests: Sequence[Manifest], records: int) -> Contract | None:
+def draft_contract(
+    parsing: Parsing, dataset: str, manifests: Sequence[Manifest], records: int
+) -> Contract | None:
     """A contract from the first records of files: types, record time, key; None when none of them can be read."""
     stamped = [(manifest, stamp_of(manifest)) for manifest in manifests]
     samples = [sample for sample in parsing.engine.sample(stamped, records) if sample.error is None]
@@ -31,24 +39,55 @@ def draft_contract(parsing: Parsing, dataset: str, manifests: Sequence[Manifest]
     names = dict(zip(types, our_names(list(types)), strict=True))
     columns = tuple(Column(name=names[source], type=kind, source=source) for source, kind in types.items())
     time, why = choose_record_time(_time_candidates(samples, types, names))
-    key = next((names[s] for s in types if looks_like_key(s, dataset) and all(s in sample.unique for sample in samples if sample.rows)), None)
+    key = next(
+        (
+            names[s]
+            for s in types
+            if looks_like_key(s, dataset) and all(s in sample.unique for sample in samples if sample.rows)
+        ),
+        None,
+    )
     notes = [why]
     if key is not None:
-        notes.append(f"key: {key}, named like an identifier and unique in the sample; only equal rows are removed by it until a contract declares it")
-    return Contract(dataset=dataset, columns=columns, record_time=time, key=(key,) if key else (), inferred=True, notes=tuple(notes))
+        notes.append(
+            f"key: {key}, named like an identifier and unique in the sample; only equal rows are removed by it until a contract declares it"
+        )
+    return Contract(
+        dataset=dataset,
+        columns=columns,
+        record_time=time,
+        key=(key,) if key else (),
+        inferred=True,
+        notes=tuple(notes),
+    )
 
 
-def new_columns(parsing: Parsing, contract: Contract, landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]) -> list[Column]:
+def new_columns(
+    parsing: Parsing, contract: Contract, landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]
+) -> list[Column]:
     """Columns that live files have and the contract lacks, with the types that these files' first records give."""
-    strange = [l.manifest for l in landings if l.is_live and l.manifest.sequence in parsed and parsed[l.manifest.sequence].unknown]
+    strange = [
+        landing.manifest
+        for landing in landings
+        if landing.is_live
+        and landing.manifest.sequence in parsed
+        and parsed[landing.manifest.sequence].unknown
+    ]
     if not strange:
         return []
     known = {c.source.casefold() for c in contract.columns}
-    samples = [s for s in parsing.engine.sample([(m, stamp_of(m)) for m in strange], _SAMPLED_RECORDS) if s.error is None]
+    samples = [
+        s
+        for s in parsing.engine.sample([(m, stamp_of(m)) for m in strange], _SAMPLED_RECORDS)
+        if s.error is None
+    ]
     types = {source: kind for source, kind in _types(samples).items() if source.casefold() not in known}
     taken = [c.name for c in contract.columns]
     names = our_names([*taken, *types])[len(taken) :]
-    return [Column(name=name, type=kind, source=source) for name, (source, kind) in zip(names, types.items(), strict=True)]
+    return [
+        Column(name=name, type=kind, source=source)
+        for name, (source, kind) in zip(names, types.items(), strict=True)
+    ]
 
 
 def our_names(sources: Sequence[str]) -> tuple[str, ...]:
@@ -65,19 +104,25 @@ def _types(samples: Sequence[Sample]) -> dict[str, ColumnType]:
             source = spelling.setdefault(given.casefold(), given)
             if given in sample.natives:
                 natives[source] = join(natives.get(source, NULL), sample.natives[given])
-                found = Evidence()
-            evidence[source] = evidence.get(source, Evidence()) + found
+            counted = Evidence() if given in sample.natives else found
+            evidence[source] = evidence.get(source, Evidence()) + counted
     return {source: join(infer_type(found), natives.get(source, NULL)) for source, found in evidence.items()}
 
 
-def _time_candidates(samples: Sequence[Sample], types: Mapping[str, ColumnType], names: Mapping[str, str]) -> list[TimeCandidate]:
+def _time_candidates(
+    samples: Sequence[Sample], types: Mapping[str, ColumnType], names: Mapping[str, str]
+) -> list[TimeCandidate]:
     candidates = []
     for source, kind in types.items():
         if kind.kind not in {Kind.DATE, Kind.TIMESTAMP}:
             continue
         agreements = [s.times[source] for s in samples if source in s.times]
         instants = sum(a.instants for a in agreements)
-        shares = (sum(a.in_name for a in agreements) / instants, sum(a.near_name for a in agreements) / instants) if instants else (None, None)
+        shares = (
+            (sum(a.in_name for a in agreements) / instants, sum(a.near_name for a in agreements) / instants)
+            if instants
+            else (None, None)
+        )
         nulls = sum(s.columns[source].nulls for s in samples if source in s.columns)
         candidates.append(TimeCandidate(names[source], kind, nulls, *shares))
     return candidates

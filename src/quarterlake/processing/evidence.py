@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from quarterlake.domain.inference import EXACT_DOUBLE_DIGITS, Evidence
 from quarterlake.processing.casts import is_null_token
 from quarterlake.processing.sql import literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _NUMBERS = {
     "integer": r"[+-]?(0|[1-9][0-9]*)",
@@ -51,7 +54,10 @@ def _form(text: str, quoted: str | None) -> str:
     value = f"trim({text})"
     bare = f"NOT coalesce({quoted}, false) AND " if quoted else ""
     cases = [f"WHEN {text} IS NULL OR {is_null_token(text)} THEN 'null'"]
-    cases += [f"WHEN {bare}regexp_full_match({value}, {literal(form)}) THEN '{name}'" for name, form in _NUMBERS.items()]
+    cases += [
+        f"WHEN {bare}regexp_full_match({value}, {literal(form)}) THEN '{name}'"
+        for name, form in _NUMBERS.items()
+    ]
     cases += [
         f"WHEN regexp_full_match({value}, {literal(form)}) AND TRY_CAST({value} AS {kind}) IS NOT NULL THEN '{name}'"
         for name, (form, kind) in _TIMES.items()

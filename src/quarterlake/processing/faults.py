@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from quarterlake.domain.errors import DiskFullError, TransientError, UnreadableFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _NO_ROOM = ("no space left", "disk quota", "could not write", "file too large")
 
@@ -20,15 +23,23 @@ def environment_faults() -> Iterator[None]:
         yield
     except OSError as fault:
         if fault.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            raise DiskFullError(f"No room left on the disk ({fault.filename or 'scratch'}). Free some and run the same command again.") from fault
+            raise DiskFullError(
+                f"No room left on the disk ({fault.filename or 'scratch'}). Free some and run the same command again."
+            ) from fault
         raise
     except duckdb.OutOfMemoryException as fault:
         if "max_temp_directory_size" in str(fault) or any(sign in str(fault).lower() for sign in _NO_ROOM):
-            raise DiskFullError(f"No room left to spill to: {_first_line(fault)}. Free some and run the same command again.") from fault
-        raise TransientError(f"The engine ran out of memory: {_first_line(fault)}. Raise QUARTERLAKE_MEMORY and run the same command again.") from fault
+            raise DiskFullError(
+                f"No room left to spill to: {_first_line(fault)}. Free some and run the same command again."
+            ) from fault
+        raise TransientError(
+            f"The engine ran out of memory: {_first_line(fault)}. Raise QUARTERLAKE_MEMORY and run the same command again."
+        ) from fault
     except duckdb.IOException as fault:
         if any(sign in str(fault).lower() for sign in _NO_ROOM):
-            raise DiskFullError(f"No room left on the disk: {_first_line(fault)}. Free some and run the same command again.") from fault
+            raise DiskFullError(
+                f"No room left on the disk: {_first_line(fault)}. Free some and run the same command again."
+            ) from fault
         raise
 
 
@@ -38,7 +49,12 @@ def reading(name: str) -> Iterator[None]:
     try:
         with environment_faults():
             yield
-    except (duckdb.CatalogException, duckdb.BinderException, duckdb.ParserException, duckdb.InternalException):
+    except (
+        duckdb.CatalogException,
+        duckdb.BinderException,
+        duckdb.ParserException,
+        duckdb.InternalException,
+    ):
         raise
     except duckdb.Error as fault:
         raise UnreadableFileError(f"{name} cannot be read: {_first_line(fault)}") from fault

@@ -146,26 +146,26 @@ class _ArrayCounter:
 
     def _turn(self, bracket: bytes, where: str) -> None:
         if not self._opened:
-            self._require(bracket == b"[", "does not begin with an array", where)
+            self._require(met=bracket == b"[", problem="does not begin with an array", where=where)
             self._opened = True
         elif not self._closed:
             self._filled = self._filled or bracket in b"[{"
         else:
-            self._require(False, "goes on after its array", where)  # noqa: FBT003
+            self._require(met=False, problem="goes on after its array", where=where)
         self._depth += 1 if bracket in b"[{" else -1
         self._closed = self._depth == 0
 
     def _between(self, text: bytes, where: str) -> None:
         if not text:
             return
-        self._require(self._opened, "does not begin with an array", where)
-        self._require(not self._closed, "goes on after its array", where)
+        self._require(met=self._opened, problem="does not begin with an array", where=where)
+        self._require(met=not self._closed, problem="goes on after its array", where=where)
         if self._depth == 1:
             self._commas += text.count(b",")
             self._filled = True
 
     @staticmethod
-    def _require(met: bool, problem: str, where: str) -> None:  # noqa: FBT001 - reads as an assertion
+    def _require(*, met: bool, problem: str, where: str) -> None:
         if not met:
             raise UnreadableFileError(
                 f"the JSON file {problem}, {where}: write one array of records, or one record a line"

@@ -62,7 +62,9 @@ def parse_file(connection: DuckDBPyConnection, job: ParseJob, scratch: Path) -> 
         with plain_source(job.name, job.raw, scratch) as source, reading(job.name):
             return _parse(connection, job, source, scratch)
     except UnreadableFileError as refused:
-        document = ParsedFile(id=job.id, sha256=job.sha256, parse_id=job.contract.parse_id, error=str(refused))
+        document = ParsedFile(
+            id=job.id, sha256=job.sha256, parse_id=job.contract.parse_id, error=str(refused)
+        )
         return ParseOutcome(document, None, None)
 
 
@@ -75,7 +77,9 @@ def _parse(connection: DuckDBPyConnection, job: ParseJob, source: PlainSource, s
     connection.execute(f"DROP TABLE IF EXISTS {DROPPED}; DROP TABLE IF EXISTS {DROPPED_SCANS}")
     present = [column for column in contract.columns if column.name in matched]
     options = parquet_options(column.type for column in present)
-    connection.execute(f"COPY ({typed_query(relation, contract, matched, job.name_time)}) TO {literal(staged)} ({options})")
+    connection.execute(
+        f"COPY ({typed_query(relation, contract, matched, job.name_time)}) TO {literal(staged)} ({options})"
+    )
 
     rejects = scratch / f"{job.id}.rejects.parquet"
     found = explain_misfits(connection, staged, [(c.name, c.type) for c in present], relation)
@@ -119,9 +123,13 @@ def _check_matched(job: ParseJob, relation: Relation, matched: Mapping[str, Sour
     contract = job.contract
     if not matched:
         names = ", ".join(column.name for column in relation.columns[:20])
-        raise UnreadableFileError(f"{job.name} has none of the columns that the contract of {contract.dataset} names; it has: {names}.")
+        raise UnreadableFileError(
+            f"{job.name} has none of the columns that the contract of {contract.dataset} names; it has: {names}."
+        )
     if contract.record_time is not None and contract.record_time not in matched:
-        raise UnreadableFileError(f"{job.name} lacks the column {contract.record_time}, which puts the records of {contract.dataset} into periods.")
+        raise UnreadableFileError(
+            f"{job.name} lacks the column {contract.record_time}, which puts the records of {contract.dataset} into periods."
+        )
     if contract.record_time is None and job.name_time is None:
         raise UnreadableFileError(
             f"{job.name} has no record time: no timestamp column, and no timestamp in its name. Put one into the name "
@@ -131,7 +139,9 @@ def _check_matched(job: ParseJob, relation: Relation, matched: Mapping[str, Sour
         raise UnreadableFileError(f"{job.name} lacks the key column {absent[0]} of {contract.dataset}.")
 
 
-def typed_query(relation: Relation, contract: Contract, matched: Mapping[str, SourceColumn], name_time: str | None) -> str:
+def typed_query(
+    relation: Relation, contract: Contract, matched: Mapping[str, SourceColumn], name_time: str | None
+) -> str:
     """A query for the records in the file's order: typed columns, `_month` (202607), and the texts of a misfit in `_raw`."""
     columns = [column for column in contract.columns if column.name in matched]
     values, texts, conditions = [], [], []
@@ -170,17 +180,28 @@ def _time(contract: Contract, name_time: str | None) -> str:
 
 def _month(time: str, contract: Contract) -> str:
     """The month as 202607; NULL for no time, and for one whose year no calendar of four digits has."""
-    is_date = contract.record_time is not None and contract.column(contract.record_time).type.kind is Kind.DATE
+    is_date = (
+        contract.record_time is not None and contract.column(contract.record_time).type.kind is Kind.DATE
+    )
     instant = time if is_date else f"make_timestamp(epoch_us({time}))"
     return f"CASE WHEN year({instant}) BETWEEN {MIN_YEAR} AND {MAX_YEAR} THEN CAST(year({instant}) * 100 + month({instant}) AS INTEGER) END"
 
 
-def _accepted(connection: DuckDBPyConnection, staged: Path, columns: list[Column]) -> tuple[dict[str, int], dict[str, int]]:
+def _accepted(
+    connection: DuckDBPyConnection, staged: Path, columns: list[Column]
+) -> tuple[dict[str, int], dict[str, int]]:
     counted = ", ".join(f"count({identifier(column.name)})" for column in columns)
-    found = rows(connection, f"SELECT _month, count(*), {counted} FROM read_parquet({literal(staged)}) WHERE _raw IS NULL GROUP BY 1 ORDER BY 1")
-    months = {f"{int(str(month)) // 100:04d}-{int(str(month)) % 100:02d}": int(str(count)) for month, count, *_ in found}
+    found = rows(
+        connection,
+        f"SELECT _month, count(*), {counted} FROM read_parquet({literal(staged)}) WHERE _raw IS NULL GROUP BY 1 ORDER BY 1",
+    )
+    months = {
+        f"{int(str(month)) // 100:04d}-{int(str(month)) % 100:02d}": int(str(count))
+        for month, count, *_ in found
+    }
     nulls = {
-        column.name: sum(int(str(row[1])) - int(str(row[position])) for row in found) for position, column in enumerate(columns, start=2)
+        column.name: sum(int(str(row[1])) - int(str(row[position])) for row in found)
+        for position, column in enumerate(columns, start=2)
     }
     return months, {name: count for name, count in nulls.items() if count}
 

@@ -35,7 +35,9 @@ class Parsing:
     progress: Progress
     ingest: PeriodKind
 
-    def parse_all(self, dataset: str, contract: Contract, landings: Sequence[Landing], before: Contract | None = None) -> dict[int, ParsedFile]:
+    def parse_all(
+        self, dataset: str, contract: Contract, landings: Sequence[Landing], before: Contract | None = None
+    ) -> dict[int, ParsedFile]:
         """The parsed file of each live landing, by its sequence; what was parsed `before` is kept where that is the same."""
         live = [landing.manifest for landing in landings if landing.is_live]
         wanted = {manifest.sequence: self._id(manifest, contract) for manifest in live}
@@ -50,7 +52,11 @@ class Parsing:
         """Those documents, by sequence, that are there already."""
         store = self.lake.curated
         there = {item.key for item in store.list(keys.ours(dataset, "parsed"))} if wanted else set()
-        held = {sequence: key for sequence, identity in wanted.items() if (key := keys.parsed(dataset, identity, "json")) in there}
+        held = {
+            sequence: key
+            for sequence, identity in wanted.items()
+            if (key := keys.parsed(dataset, identity, "json")) in there
+        }
         return dict(zip(held, documents.read_many(store, list(held.values()), ParsedFile), strict=True))
 
     def identities(self, landings: Sequence[Landing], contract: Contract) -> dict[int, str]:
@@ -65,9 +71,13 @@ class Parsing:
         return stamp.start.isoformat()
 
     def _id(self, manifest: Manifest, contract: Contract) -> str:
-        return parsed_id(manifest.sha256, contract.parse_id, None if contract.record_time else self.name_time(manifest))
+        return parsed_id(
+            manifest.sha256, contract.parse_id, None if contract.record_time else self.name_time(manifest)
+        )
 
-    def _reuse(self, dataset: str, manifests: Sequence[Manifest], contract: Contract, before: Contract) -> dict[int, ParsedFile]:
+    def _reuse(
+        self, dataset: str, manifests: Sequence[Manifest], contract: Contract, before: Contract
+    ) -> dict[int, ParsedFile]:
         old = self.known(dataset, {manifest.sequence: self._id(manifest, before) for manifest in manifests})
         kept = {}
         for manifest in manifests:
@@ -75,12 +85,16 @@ class Parsing:
             if parsed is not None and reusable(parsed, contract):
                 present = {column.name for column in parsed.columns}
                 missing = tuple(c.name for c in contract.columns if c.name not in present)
-                again = msgspec.structs.replace(parsed, id=self._id(manifest, contract), parse_id=contract.parse_id, missing=missing)
+                again = msgspec.structs.replace(
+                    parsed, id=self._id(manifest, contract), parse_id=contract.parse_id, missing=missing
+                )
                 documents.write_once(self.lake.curated, keys.parsed(dataset, again.id, "json"), again)
                 kept[manifest.sequence] = again
         return kept
 
-    def _parse(self, dataset: str, manifests: Sequence[Manifest], contract: Contract) -> dict[int, ParsedFile]:
+    def _parse(
+        self, dataset: str, manifests: Sequence[Manifest], contract: Contract
+    ) -> dict[int, ParsedFile]:
         if not manifests:
             return {}
         self.progress.start(f"parse {dataset}", len(manifests))

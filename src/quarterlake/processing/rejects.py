@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from quarterlake.domain.column_types import ColumnType, Kind
 from quarterlake.processing.casts import misfits, reason_for, stored
 from quarterlake.processing.evidence import evidence_query, read_evidence
 from quarterlake.processing.json_records import count_array_json, count_lines_json, locate_lines_json
-from quarterlake.processing.record_search import Location
 from quarterlake.processing.records import TextShape, count_delimited, locate_delimited
 from quarterlake.processing.relations import DROPPED, Relation
 from quarterlake.processing.sources import Format, PlainSource
@@ -23,7 +21,9 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
+    from quarterlake.domain.column_types import ColumnType
     from quarterlake.domain.inference import Evidence
+    from quarterlake.processing.record_search import Location
 
 _MISFITS = "misfit_records"
 _BATCH = 50_000
@@ -72,15 +72,18 @@ class Explained:
 
 
 def explain_misfits(
-    connection: DuckDBPyConnection, staged: Path, columns: Sequence[tuple[str, ColumnType]], relation: Relation,
+    connection: DuckDBPyConnection,
+    staged: Path,
+    columns: Sequence[tuple[str, ColumnType]],
+    relation: Relation,
 ) -> Explained:
     """Find the first failing column of each flagged row of a staged file, and what the failing values look like."""
     otherwise = "not a JSON object" if relation.broken else "no record time"
     flagged = f"read_parquet({literal(staged)}, file_row_number = true)"
     failing = {
-        position: misfits(stored(text, kind), text, kind)
+        position: condition
         for position, (_, kind) in enumerate(columns)
-        if kind.kind is not Kind.STRING and (text := f"_raw[{position + 1}]")
+        if (text := f"_raw[{position + 1}]") and (condition := misfits(stored(text, kind), text, kind))
     }
     cases = " ".join(f"WHEN {condition} THEN {position}" for position, condition in failing.items())
     first = f"CASE {cases} ELSE -1 END" if cases else "-1"
@@ -88,16 +91,28 @@ def explain_misfits(
         f"CREATE OR REPLACE TEMP TABLE {_MISFITS} AS SELECT file_row_number AS ordinal, {first} AS failing, _raw FROM {flagged} "
         "WHERE _raw IS NOT NULL",
     )
-    by_column = {int(str(c)): int(str(n)) for c, n in rows(connection, f"SELECT failing, count(*) FROM {_MISFITS} GROUP BY 1 ORDER BY 1")}
+    by_column = {
+        int(str(c)): int(str(n))
+        for c, n in rows(connection, f"SELECT failing, count(*) FROM {_MISFITS} GROUP BY 1 ORDER BY 1")
+    }
     evidence: dict[str, Evidence] = {}
     if by_column and failing:
-        any_of = rows(connection, f"SELECT {', '.join(f'bool_or({condition})' for condition in failing.values())} FROM {_MISFITS}")[0]
-        failed = {position: condition for (position, condition), fails in zip(failing.items(), any_of, strict=True) if fails}
+        any_of = rows(
+            connection,
+            f"SELECT {', '.join(f'bool_or({condition})' for condition in failing.values())} FROM {_MISFITS}",
+        )[0]
+        failed = {
+            position: condition
+            for (position, condition), fails in zip(failing.items(), any_of, strict=True)
+            if fails
+        }
         evidence = _evidence(connection, columns, failed)
     return Explained(columns, evidence, by_column, otherwise)
 
 
-def _evidence(connection: DuckDBPyConnection, columns: Sequence[tuple[str, ColumnType]], failed: Mapping[int, str]) -> dict[str, Evidence]:
+def _evidence(
+    connection: DuckDBPyConnection, columns: Sequence[tuple[str, ColumnType]], failed: Mapping[int, str]
+) -> dict[str, Evidence]:
     if not failed:
         return {}
     texts = [f"CASE WHEN {condition} THEN _raw[{position + 1}] END" for position, condition in failed.items()]
@@ -106,7 +121,11 @@ def _evidence(connection: DuckDBPyConnection, columns: Sequence[tuple[str, Colum
 
 
 def write_rejects(
-    connection: DuckDBPyConnection, source: PlainSource, relation: Relation, found: Explained, target: Path,
+    connection: DuckDBPyConnection,
+    source: PlainSource,
+    relation: Relation,
+    found: Explained,
+    target: Path,
 ) -> dict[str, int]:
     """Write a file's rejects as Parquet, in the file's order; return their number by reason, nothing written for none."""
     dropped = dict(_dropped(connection)) if relation.dialect else {}
@@ -119,7 +138,9 @@ def write_rejects(
         for reject in _rejects(connection, source, relation, found, dropped):
             counts[reject.reason] = counts.get(reject.reason, 0) + 1
             file.write(encoder.encode(reject) + b"\n")
-    types = "{line: 'BIGINT', byte_offset: 'BIGINT', \"column\": 'VARCHAR', reason: 'VARCHAR', raw: 'VARCHAR'}"
+    types = (
+        "{line: 'BIGINT', byte_offset: 'BIGINT', \"column\": 'VARCHAR', reason: 'VARCHAR', raw: 'VARCHAR'}"
+    )
     query = f"SELECT * FROM read_json({literal(listed)}, columns = {types}, format = 'newline_delimited') ORDER BY byte_offset, line"
     connection.execute(f"COPY ({query}) TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)")
     listed.unlink()
@@ -129,7 +150,13 @@ def write_rejects(
 def count_records(connection: DuckDBPyConnection, source: PlainSource, relation: Relation) -> int:
     """The number of records by other means than the parser: from the bytes, or from Parquet's footer."""
     if source.format is Format.PARQUET:
-        return int(str(rows(connection, f"SELECT sum(num_rows) FROM parquet_file_metadata({literal(source.path)})")[0][0]))
+        return int(
+            str(
+                rows(connection, f"SELECT sum(num_rows) FROM parquet_file_metadata({literal(source.path)})")[
+                    0
+                ][0]
+            )
+        )
     with source.path.open("rb") as stream:
         if relation.dialect is not None:
             return count_delimited(stream, _shape(relation))
@@ -141,7 +168,10 @@ def _shape(relation: Relation) -> TextShape:
     if dialect is None:
         raise ValueError("only delimited files have a text shape")
     return TextShape(
-        delimiter=dialect.delimiter.encode(), quote=dialect.quote.encode(), header=dialect.header, columns=len(dialect.columns),
+        delimiter=dialect.delimiter.encode(),
+        quote=dialect.quote.encode(),
+        header=dialect.header,
+        columns=len(dialect.columns),
     )
 
 
@@ -159,7 +189,11 @@ def _dropped(connection: DuckDBPyConnection) -> Iterator[tuple[int, Reject]]:
 
 
 def _rejects(
-    connection: DuckDBPyConnection, source: PlainSource, relation: Relation, found: Explained, dropped: Mapping[int, Reject],
+    connection: DuckDBPyConnection,
+    source: PlainSource,
+    relation: Relation,
+    found: Explained,
+    dropped: Mapping[int, Reject],
 ) -> Iterator[Reject]:
     yield from dropped.values()
     connection.execute(f"SELECT ordinal, failing, _raw FROM {_MISFITS} ORDER BY ordinal")
@@ -178,7 +212,9 @@ def _rejects(
             )
 
 
-def _locate(source: PlainSource, relation: Relation, ordinals: list[int], dropped: Mapping[int, Reject]) -> dict[int, Location]:
+def _locate(
+    source: PlainSource, relation: Relation, ordinals: list[int], dropped: Mapping[int, Reject]
+) -> dict[int, Location]:
     with source.path.open("rb") as stream:
         if relation.dialect is not None:
             return locate_delimited(stream, _shape(relation), ordinals, dropped.keys())

@@ -60,7 +60,9 @@ class Relation:
     dialect: Dialect | None = None
 
 
-def relation_of(connection: DuckDBPyConnection, source: PlainSource, expected: Collection[str] = ()) -> Relation:
+def relation_of(
+    connection: DuckDBPyConnection, source: PlainSource, expected: Collection[str] = ()
+) -> Relation:
     """The relation over a source's records; `expected` column names help to tell a header from a record."""
     match source.format:
         case Format.DELIMITED:
@@ -95,10 +97,15 @@ def _json(connection: DuckDBPyConnection, source: PlainSource) -> Relation:
         reader = f"read_ndjson_objects({literal(source.path)}, ignore_errors = true, maximum_object_size = {limit})"
     else:
         reader = f"read_json_objects({literal(source.path)}, format = 'array', maximum_object_size = {limit})"
-    found = rows(connection, f"SELECT DISTINCT unnest(json_keys(json)) AS k FROM {reader} WHERE json_type(json) = 'OBJECT' LIMIT {MAX_COLUMNS + 1}")
+    found = rows(
+        connection,
+        f"SELECT DISTINCT unnest(json_keys(json)) AS k FROM {reader} WHERE json_type(json) = 'OBJECT' LIMIT {MAX_COLUMNS + 1}",
+    )
     keys = sorted(str(key) for (key,) in found)
     if not 1 <= len(keys) <= MAX_COLUMNS:
-        raise UnreadableFileError(f"{source.name} has {len(keys)} fields over all its records; quarterlake reads JSON objects with 1 to {MAX_COLUMNS}.")
+        raise UnreadableFileError(
+            f"{source.name} has {len(keys)} fields over all its records; quarterlake reads JSON objects with 1 to {MAX_COLUMNS}."
+        )
     pointers = ["/" + key.replace("~", "~0").replace("/", "~1") for key in keys]
     sql = f"(SELECT json, json_extract_string(json, {literals(pointers)}) AS texts FROM {reader})"
     columns = tuple(
@@ -112,7 +119,9 @@ def _parquet(connection: DuckDBPyConnection, source: PlainSource) -> Relation:
     sql = f"read_parquet({literal(source.path)})"
     described = rows(connection, f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {sql})")
     names = unique_names([str(name) for name, _ in described])
-    columns = tuple(_parquet_column(str(raw), name, str(kind)) for (raw, kind), name in zip(described, names, strict=True))
+    columns = tuple(
+        _parquet_column(str(raw), name, str(kind)) for (raw, kind), name in zip(described, names, strict=True)
+    )
     return Relation(sql, columns, _described(source))
 
 
@@ -120,9 +129,17 @@ def _parquet_column(raw: str, name: str, kind: str) -> SourceColumn:
     column = identifier(raw)
     native = _native_type(kind)
     if native.kind is Kind.STRING and kind != "VARCHAR":
-        text = f"CAST(to_json({column}) AS VARCHAR)" if kind.endswith(("]", ")")) else f"CAST({column} AS VARCHAR)"
+        text = (
+            f"CAST(to_json({column}) AS VARCHAR)"
+            if kind.endswith(("]", ")"))
+            else f"CAST({column} AS VARCHAR)"
+        )
         return SourceColumn(name, text, native, text)
-    value = f"timezone('UTC', CAST({column} AS TIMESTAMP))" if kind.startswith("TIMESTAMP") and "ZONE" not in kind else column
+    value = (
+        f"timezone('UTC', CAST({column} AS TIMESTAMP))"
+        if kind.startswith("TIMESTAMP") and "ZONE" not in kind
+        else column
+    )
     return SourceColumn(name, f"CAST({column} AS VARCHAR)", native, value)
 
 
@@ -135,4 +152,6 @@ def _native_type(kind: str) -> ColumnType:
     if kind.startswith("TIMESTAMP"):
         return TIMESTAMP
     wide = decimal_for(20, 0) or STRING
-    return {"BOOLEAN": BOOLEAN, "FLOAT": FLOAT64, "DOUBLE": FLOAT64, "DATE": DATE, "UBIGINT": wide}.get(kind, STRING)
+    return {"BOOLEAN": BOOLEAN, "FLOAT": FLOAT64, "DOUBLE": FLOAT64, "DATE": DATE, "UBIGINT": wide}.get(
+        kind, STRING
+    )

@@ -53,7 +53,13 @@ class Sample:
 
 
 def sample_file(
-    connection: DuckDBPyConnection, name: str, raw: Path, scratch: Path, *, records: int, stamp: NameTimestamp | None,
+    connection: DuckDBPyConnection,
+    name: str,
+    raw: Path,
+    scratch: Path,
+    *,
+    records: int,
+    stamp: NameTimestamp | None,
 ) -> Sample:
     """Look at the first records of a file; one that cannot be read gives a sample that says why."""
     try:
@@ -63,7 +69,9 @@ def sample_file(
         return Sample(error=str(refused))
 
 
-def file_evidence(connection: DuckDBPyConnection, name: str, raw: Path, scratch: Path, columns: Sequence[str]) -> dict[str, Evidence]:
+def file_evidence(
+    connection: DuckDBPyConnection, name: str, raw: Path, scratch: Path, columns: Sequence[str]
+) -> dict[str, Evidence]:
     """Evidence over every record of a file for those of the columns that it has; nothing for an unreadable file."""
     try:
         with plain_source(name, raw, scratch) as source, reading(name):
@@ -77,35 +85,59 @@ def file_evidence(connection: DuckDBPyConnection, name: str, raw: Path, scratch:
         return {}
 
 
-def _sample(connection: DuckDBPyConnection, relation: Relation, records: int, stamp: NameTimestamp | None) -> Sample:
-    texts = ", ".join(f"{c.text} AS t{position}, {c.quoted or 'false'} AS q{position}" for position, c in enumerate(relation.columns))
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {_SAMPLE} AS SELECT {texts} FROM {relation.sql} LIMIT {records}")
+def _sample(
+    connection: DuckDBPyConnection, relation: Relation, records: int, stamp: NameTimestamp | None
+) -> Sample:
+    texts = ", ".join(
+        f"{c.text} AS t{position}, {c.quoted or 'false'} AS q{position}"
+        for position, c in enumerate(relation.columns)
+    )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {_SAMPLE} AS SELECT {texts} FROM {relation.sql} LIMIT {records}"
+    )
     slots = [f"t{position}" for position in range(len(relation.columns))]
     quoted = [f"q{position}" if c.quoted else None for position, c in enumerate(relation.columns)]
     evidence = read_evidence(rows(connection, evidence_query(slots, _SAMPLE, quoted))[0])
     names = [c.name for c in relation.columns]
-    distinct = rows(connection, f"SELECT count(*), count(DISTINCT hash(row({', '.join(slots)}))), {', '.join(f'count(DISTINCT {slot})' for slot in slots)} FROM {_SAMPLE}")[0]
+    distinct = rows(
+        connection,
+        f"SELECT count(*), count(DISTINCT hash(row({', '.join(slots)}))), {', '.join(f'count(DISTINCT {slot})' for slot in slots)} FROM {_SAMPLE}",
+    )[0]
     count, different = int(str(distinct[0])), int(str(distinct[1]))
     return Sample(
         columns=dict(zip(names, evidence, strict=True)),
         natives={c.name: c.native for c in relation.columns if c.native is not None},
-        unique=frozenset(name for name, values in zip(names, distinct[2:], strict=True) if int(str(values)) == different > 0),
-        times=_agreements(connection, dict(zip(names, zip(slots, evidence, strict=True), strict=True)), stamp),
+        unique=frozenset(
+            name
+            for name, values in zip(names, distinct[2:], strict=True)
+            if int(str(values)) == different > 0
+        ),
+        times=_agreements(
+            connection, dict(zip(names, zip(slots, evidence, strict=True), strict=True)), stamp
+        ),
         rows=count,
     )
 
 
 def _agreements(
-    connection: DuckDBPyConnection, columns: Mapping[str, tuple[str, Evidence]], stamp: NameTimestamp | None,
+    connection: DuckDBPyConnection,
+    columns: Mapping[str, tuple[str, Evidence]],
+    stamp: NameTimestamp | None,
 ) -> dict[str, Agreement]:
     timed = {name: slot for name, (slot, evidence) in columns.items() if evidence.date + evidence.timestamp}
     if stamp is None or not timed:
         return {}
-    start, end = (f"CAST({literal(instant.isoformat())} AS TIMESTAMPTZ)" for instant in (stamp.start, stamp.end))
+    start, end = (
+        f"CAST({literal(instant.isoformat())} AS TIMESTAMPTZ)" for instant in (stamp.start, stamp.end)
+    )
     parts = []
     for slot in timed.values():
         instant = f"TRY_CAST({slot} AS TIMESTAMPTZ)"
         near = f"{instant} >= {start} - INTERVAL {_NEAR_DAYS} DAY AND {instant} < {end} + INTERVAL {_NEAR_DAYS} DAY"
-        parts += [f"count({instant})", f"count(*) FILTER ({instant} >= {start} AND {instant} < {end})", f"count(*) FILTER ({near})"]
+        parts += [
+            f"count({instant})",
+            f"count(*) FILTER ({instant} >= {start} AND {instant} < {end})",
+            f"count(*) FILTER ({near})",
+        ]
     counts = [int(str(value)) for value in rows(connection, f"SELECT {', '.join(parts)} FROM {_SAMPLE}")[0]]
     return {name: Agreement(*counts[3 * i : 3 * i + 3]) for i, name in enumerate(timed)}

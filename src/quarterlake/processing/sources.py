@@ -8,16 +8,18 @@ import io
 import re
 import tempfile
 import zlib
-from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import zstandard
 
 from quarterlake.domain.errors import UnreadableFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _CHUNK = 1 << 20
 _HEAD = 1 << 16
@@ -77,9 +79,13 @@ def _format(name: str, path: Path) -> Format:
         return Format.PARQUET
     text = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if not text:
-        raise UnreadableFileError(f"{name} is empty. Send it again, or correct it with a file under the same name.")
+        raise UnreadableFileError(
+            f"{name} is empty. Send it again, or correct it with a file under the same name."
+        )
     if b"\x00" in head:
-        raise UnreadableFileError(f"{name} is binary and no Parquet, gzip or zstd file. Send CSV, TSV, JSON or Parquet.")
+        raise UnreadableFileError(
+            f"{name} is binary and no Parquet, gzip or zstd file. Send CSV, TSV, JSON or Parquet."
+        )
     if re.match(rb'\[\s*([\]{\["0-9tfn-]|$)', text):
         return Format.JSON_ARRAY
     return Format.NDJSON if re.match(rb'\{\s*["}]', text) else Format.DELIMITED
@@ -90,7 +96,9 @@ def _check_footer(name: str, path: Path) -> None:
         size = file.seek(0, io.SEEK_END)
         file.seek(max(0, size - len(_PARQUET)))
         if size < _SMALLEST_PARQUET or file.read() != _PARQUET:
-            raise UnreadableFileError(f"{name} begins like Parquet but has no footer: it was cut off. Send it again.")
+            raise UnreadableFileError(
+                f"{name} begins like Parquet but has no footer: it was cut off. Send it again."
+            )
 
 
 def _unpack(name: str, packed: IO[bytes], compression: str) -> Iterator[bytes]:
@@ -124,7 +132,9 @@ def _recode(name: str, path: Path) -> Iterator[bytes]:
             while chunk := text.read(_CHUNK):
                 yield chunk.encode()
     except UnicodeError as broken:
-        raise UnreadableFileError(f"{name} begins like UTF-16 but is not: {broken}. Send it as UTF-8.") from broken
+        raise UnreadableFileError(
+            f"{name} begins like UTF-16 but is not: {broken}. Send it as UTF-8."
+        ) from broken
 
 
 @contextmanager

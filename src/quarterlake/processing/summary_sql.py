@@ -7,14 +7,18 @@ aggregated by one thread over the sorted rows instead. Quartiles are exact, inte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from quarterlake.domain.column_types import Kind
-from quarterlake.domain.contract import Column, Contract
 from quarterlake.processing.dialect import unique_names
 from quarterlake.processing.sql import identifier, literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from quarterlake.domain.contract import Column, Contract
 
 EXACT = "summary_exact"
 ORDERED = "summary_ordered"
@@ -43,8 +47,14 @@ def measured_columns(contract: Contract) -> list[Column]:
 
 def ranges_query(columns: Sequence[Column], view: str) -> str:
     """One row: the number of records, then the largest magnitude of each exact number as text."""
-    parts = ["count(*)", *(f"CAST(greatest(abs(CAST(min({n}) AS DECIMAL(38, {c.type.scale}))), abs(CAST(max({n}) AS DECIMAL(38, {c.type.scale})))) AS VARCHAR)"
-                           for c in columns if c.type.kind is not Kind.FLOAT64 and (n := identifier(c.name)))]
+    parts = [
+        "count(*)",
+        *(
+            f"CAST(greatest(abs(CAST(min({n}) AS DECIMAL(38, {c.type.scale}))), abs(CAST(max({n}) AS DECIMAL(38, {c.type.scale})))) AS VARCHAR)"
+            for c in columns
+            if c.type.kind is not Kind.FLOAT64 and (n := identifier(c.name))
+        ),
+    ]
     return f"SELECT {', '.join(parts)} FROM {view}"
 
 
@@ -53,7 +63,10 @@ def measures(columns: Sequence[Column], ranges: Sequence[object]) -> list[Measur
     count = int(str(ranges[0]))
     largest = iter(ranges[1:])
     return [
-        Measure(c, exact=c.type.kind is not Kind.FLOAT64 and _fits(c, count, Decimal(str(next(largest) or 0)))) for c in columns
+        Measure(
+            c, exact=c.type.kind is not Kind.FLOAT64 and _fits(c, count, Decimal(str(next(largest) or 0)))
+        )
+        for c in columns
     ]
 
 
@@ -68,7 +81,11 @@ def exact_query(dimensions: Sequence[str], measured: Sequence[Measure], view: st
     parts = [*map(identifier, dimensions), "count(*) AS n"]
     for position, measure in enumerate(measured):
         name = measure.name
-        parts += [f"count({name}) AS c{position}", f"min({name}) AS lo{position}", f"max({name}) AS hi{position}"]
+        parts += [
+            f"count({name}) AS c{position}",
+            f"min({name}) AS lo{position}",
+            f"max({name}) AS hi{position}",
+        ]
         if measure.column.type.kind is not Kind.FLOAT64:
             parts.append(f"CAST(sum({name}) AS DECIMAL(38, {measure.column.type.scale})) AS s{position}")
         if measure.exact:
@@ -119,13 +136,18 @@ def spilling_quartiles_query(dimensions: Sequence[str], measure: Measure, view: 
     picked = []
     for share in ("0.25", "0.5", "0.75"):
         at = f"CAST(last AS DOUBLE) * {share}"
-        low, high = (f"max(CASE WHEN place = CAST({function}({at}) AS BIGINT) THEN x END)" for function in ("floor", "ceil"))
+        low, high = (
+            f"max(CASE WHEN place = CAST({function}({at}) AS BIGINT) THEN x END)"
+            for function in ("floor", "ceil")
+        )
         fraction = f"max({at} - floor({at}))"
         picked.append(f"CASE WHEN {low} = {high} THEN {low} ELSE {low} + ({high} - {low}) * {fraction} END")
     return f"SELECT {_list(dimensions)}[{', '.join(picked)}] AS q FROM ({ranked}) {_group_by(dimensions)}"
 
 
-def final_query(period_column: str, period: str, dimensions: Sequence[str], measured: Sequence[Measure]) -> str:
+def final_query(
+    period_column: str, period: str, dimensions: Sequence[str], measured: Sequence[Measure]
+) -> str:
     """The summary from the tables that the other queries filled, sorted by its dimensions."""
     names = _output_names(period_column, dimensions, measured)
     parts = [f"{literal(period)} AS {names[0]}"]
@@ -138,7 +160,9 @@ def final_query(period_column: str, period: str, dimensions: Sequence[str], meas
         joins.append(_join(dimensions, table, table))
         parts += [f"{expression} AS {next(rest)}" for expression in _outputs(position, measure, table)]
     order = ", ".join(f"e.{identifier(d)}" for d in dimensions)
-    return f"SELECT {', '.join(parts)} FROM {EXACT} e {' '.join(joins)}" + (f" ORDER BY {order}" if dimensions else "")
+    return f"SELECT {', '.join(parts)} FROM {EXACT} e {' '.join(joins)}" + (
+        f" ORDER BY {order}" if dimensions else ""
+    )
 
 
 def _outputs(position: int, measure: Measure, quartiles: str) -> list[str]:
@@ -165,12 +189,19 @@ def _unscaled(value: str) -> str:
 
 def _output_names(period_column: str, dimensions: Sequence[str], measured: Sequence[Measure]) -> list[str]:
     suffixes = ("nulls", "sum", "mean", "std", "min", "max", "q1", "median", "q3")
-    wanted = [period_column, *dimensions, "count", *(f"{m.column.name}_{suffix}" for m in measured for suffix in suffixes)]
+    wanted = [
+        period_column,
+        *dimensions,
+        "count",
+        *(f"{m.column.name}_{suffix}" for m in measured for suffix in suffixes),
+    ]
     return [identifier(name) for name in unique_names(wanted)]
 
 
 def _join(dimensions: Sequence[str], table: str, alias: str) -> str:
-    matched = " AND ".join(f"e.{identifier(d)} IS NOT DISTINCT FROM {alias}.{identifier(d)}" for d in dimensions)
+    matched = " AND ".join(
+        f"e.{identifier(d)} IS NOT DISTINCT FROM {alias}.{identifier(d)}" for d in dimensions
+    )
     return f"LEFT JOIN {table} {alias} ON {matched or 'true'}"
 
 

@@ -124,7 +124,7 @@ class _Source:
         return found[0] if found else node.key
 
     def tokens(self) -> list[_Token]:
-        from sqlglot import tokenize  # noqa: PLC0415 - slow to import
+        from sqlglot import tokenize
 
         return [_Token(t.text, t.start) for t in tokenize(self.text, read="spark")]
 
@@ -148,8 +148,8 @@ def _select(source: _Source) -> Expression:
 
 
 def _statements(source: _Source) -> list[Expression | None]:
-    from sqlglot import parse  # noqa: PLC0415 - slow to import
-    from sqlglot.errors import ParseError, SqlglotError  # noqa: PLC0415 - the same
+    from sqlglot import parse
+    from sqlglot.errors import ParseError, SqlglotError
 
     try:
         return list(parse(source.text, read="spark"))
@@ -411,8 +411,8 @@ def _check_columns_named(tree: Expression, source: _Source) -> None:
 
 
 def _translate(tree: Expression, source: _Source, dataset: str) -> str:
-    from sqlglot import ErrorLevel  # noqa: PLC0415 - slow to import
-    from sqlglot.errors import SqlglotError  # noqa: PLC0415 - the same
+    from sqlglot import ErrorLevel
+    from sqlglot.errors import SqlglotError
 
     mended = tree.copy()
     for table in [
@@ -431,7 +431,7 @@ def _translate(tree: Expression, source: _Source, dataset: str) -> str:
 
 def _template(sql: str, **parts: Expression) -> Expression:
     """DuckDB's `sql` with its columns replaced by the `parts` of the same name."""
-    from sqlglot import parse_one  # noqa: PLC0415 - slow to import
+    from sqlglot import parse_one
 
     tree: Expression = parse_one(sql, read="duckdb")
     for column in [n for n in tree.walk() if n.key == "column"]:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from quarterlake.domain.completeness import Completeness
 from quarterlake.domain.contract import Contract, GateRule, Severity
 from quarterlake.domain.errors import ContractError
 from quarterlake.domain.quality import GateResult, QualityReport
-from quarterlake.domain.releases import Build, Release
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from quarterlake.domain.completeness import Completeness
+    from quarterlake.domain.releases import Build, Release
 
 _MISSING_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What the gates look at. `contract` is the one in force, whose thresholds count; `previous` is the release that the build would follow; `refused` the data set's unreadable
-    files with the reasons; `staged_rows` the rows that the staged files themselves hold, and `strays` those of them that
-    belong to another period."""
+    """What the gates look at.
+
+    `contract` is the one in force, whose thresholds count; `previous` is the release that the build would follow;
+    `refused` the data set's unreadable files with the reasons; `staged_rows` the rows that the staged files
+    themselves hold, and `strays` those of them that belong to another period.
+    """
 
     build: Build
     contract: Contract
@@ -55,14 +61,18 @@ def evaluate(evaluation: Evaluation) -> QualityReport:
     check_gate_names(evaluation.contract)
     results = [result for gate in GATES if (result := _run(gate, evaluation)) is not None]
     previous = evaluation.previous
-    return QualityReport(build.id, build.dataset, build.period, previous.name if previous else None, tuple(results))
+    return QualityReport(
+        build.id, build.dataset, build.period, previous.name if previous else None, tuple(results)
+    )
 
 
 def check_gate_names(contract: Contract) -> None:
     """Raise ContractError when a contract sets a gate that does not exist."""
     names = [gate.name for gate in GATES]
     if unknown := sorted(set(contract.gates) - set(names)):
-        raise ContractError(f"Contract of {contract.dataset}: there is no gate {unknown[0]}; there are {', '.join(names)}.")
+        raise ContractError(
+            f"Contract of {contract.dataset}: there is no gate {unknown[0]}; there are {', '.join(names)}."
+        )
 
 
 def _run(gate: Gate, evaluation: Evaluation) -> GateResult | None:
@@ -83,41 +93,68 @@ def _default_severity(gate: Gate, contract: Contract) -> Severity:
 
 def _rows_present(given: Evaluation, threshold: float) -> Finding:
     records, rows = given.build.observations.rows, min((a.rows for a in given.build.aggregates), default=0)
-    return Finding(records >= threshold and rows > 0, records, f"{records} records, every aggregate has rows" if rows else "an aggregate has no rows")
+    return Finding(
+        records >= threshold and rows > 0,
+        records,
+        f"{records} records, every aggregate has rows" if rows else "an aggregate has no rows",
+    )
 
 
 def _months_present(given: Evaluation, _: float) -> Finding:
     waits = given.completeness.waits_for
-    return Finding(given.completeness.is_complete, list(given.completeness.lacking), waits or "every month has landed")
+    return Finding(
+        given.completeness.is_complete, list(given.completeness.lacking), waits or "every month has landed"
+    )
 
 
 def _period_only(given: Evaluation, _: float) -> Finding:
     expected = sum(a.rows for a in given.build.aggregates)
     passed = given.strays == 0 and given.staged_rows == expected
-    return Finding(passed, given.strays, f"{given.staged_rows} of {expected} staged rows read back, {given.strays} of another period")
+    return Finding(
+        passed,
+        given.strays,
+        f"{given.staged_rows} of {expected} staged rows read back, {given.strays} of another period",
+    )
 
 
 def _ledger_balanced(given: Evaluation, _: float) -> Finding:
     off = [entry.source for entry in given.build.ledger if not entry.balances]
     accepted = sum(entry.accepted for entry in given.build.ledger)
     passed = not off and accepted == given.build.observations.rows
-    return Finding(passed, len(off), "every record is accounted for" if passed else f"{accepted} accepted but {given.build.observations.rows} curated; {_some(off)}")
+    return Finding(
+        passed,
+        len(off),
+        "every record is accounted for"
+        if passed
+        else f"{accepted} accepted but {given.build.observations.rows} curated; {_some(off)}",
+    )
 
 
 def _reject_ratio(given: Evaluation, threshold: float) -> Finding:
     records = sum(entry.records for entry in given.build.ledger)
     rejected = sum(entry.rejected for entry in given.build.ledger)
     ratio = rejected / records if records else 0.0
-    return Finding(ratio <= threshold, ratio, f"{rejected} of {records} records rejected ({ratio:.3%}); `quarterlake rejects` lists them")
+    return Finding(
+        ratio <= threshold,
+        ratio,
+        f"{rejected} of {records} records rejected ({ratio:.3%}); `quarterlake rejects` lists them",
+    )
 
 
 def _key_unique(given: Evaluation, threshold: float) -> Finding:
     build = given.build
     if not build.contract.key:
-        return Finding(True, 0, f"no key; {build.observations.equal_rows} records equal another one and are kept")
+        equal = build.observations.equal_rows
+        return Finding(
+            passed=True, observed=0, message=f"no key; {equal} records equal another one and are kept"
+        )
     kind = "declared" if build.contract.key_declared else "inferred"
     count = build.observations.conflicts
-    what = f"{count} keys have versions that differ, all kept: declare the key in a contract to let the newest win" if count else f"the {kind} key is unique"
+    what = (
+        f"{count} keys have versions that differ, all kept: declare the key in a contract to let the newest win"
+        if count
+        else f"the {kind} key is unique"
+    )
     return Finding(count <= threshold, count, what)
 
 
@@ -125,12 +162,16 @@ def _required_not_null(given: Evaluation, threshold: float) -> Finding:
     build = given.build
     required = {c.name for c in given.contract.columns if not c.nullable} | set(build.contract.key)
     found = {name: count for name, count in build.observations.nulls.items() if name in required}
-    return Finding(sum(found.values()) <= threshold, found, f"nulls in required columns: {found}" if found else "no nulls in required columns")
+    return Finding(
+        sum(found.values()) <= threshold,
+        found,
+        f"nulls in required columns: {found}" if found else "no nulls in required columns",
+    )
 
 
 def _schema_compatible(given: Evaluation, _: float) -> Finding:
     if given.previous is None:
-        return Finding(True, [], "the first release")
+        return Finding(passed=True, observed=[], message="the first release")
     before = {a.name: {c.name: c.type for c in a.columns} for a in given.previous.build.aggregates}
     after = {a.name: {c.name: c.type for c in a.columns} for a in given.build.aggregates}
     broken = []
@@ -139,13 +180,17 @@ def _schema_compatible(given: Evaluation, _: float) -> Finding:
         if now is None:
             broken.append(f"aggregate {name} is gone")
             continue
-        broken += [f"{name}.{column} {'is gone' if column not in now else f'was {kind}, is {now[column]}'}" for column, kind in columns.items() if now.get(column) != kind]
+        broken += [
+            f"{name}.{column} {'is gone' if column not in now else f'was {kind}, is {now[column]}'}"
+            for column, kind in columns.items()
+            if now.get(column) != kind
+        ]
     return Finding(not broken, broken, _some(broken) if broken else f"as in {given.previous.name}")
 
 
 def _volume_change(given: Evaluation, threshold: float) -> Finding:
     if given.previous is None or given.previous.build.observations.rows == 0:
-        return Finding(True, 0.0, "nothing to compare with")
+        return Finding(passed=True, observed=0.0, message="nothing to compare with")
     before, now = given.previous.build.observations.rows, given.build.observations.rows
     change = abs(now - before) / before
     return Finding(change <= threshold, change, f"{now} records after {before} in {given.previous.name}")
@@ -153,22 +198,35 @@ def _volume_change(given: Evaluation, threshold: float) -> Finding:
 
 def _null_rate_change(given: Evaluation, threshold: float) -> Finding:
     if given.previous is None:
-        return Finding(True, {}, "nothing to compare with")
+        return Finding(passed=True, observed={}, message="nothing to compare with")
     before, now = given.previous.build.observations, given.build.observations
     names = {*before.nulls, *now.nulls}
-    changes = {n: now.nulls.get(n, 0) / max(now.rows, 1) - before.nulls.get(n, 0) / max(before.rows, 1) for n in sorted(names)}
+    changes = {
+        n: now.nulls.get(n, 0) / max(now.rows, 1) - before.nulls.get(n, 0) / max(before.rows, 1)
+        for n in sorted(names)
+    }
     moved = {name: round(change, 6) for name, change in changes.items() if abs(change) > threshold}
-    return Finding(not moved, moved, f"shares of nulls moved: {moved}" if moved else f"as in {given.previous.name}")
+    return Finding(
+        not moved, moved, f"shares of nulls moved: {moved}" if moved else f"as in {given.previous.name}"
+    )
 
 
 def _files_readable(given: Evaluation, threshold: float) -> Finding:
     count = len(given.refused)
-    return Finding(count <= threshold, sorted(given.refused), _some(sorted(given.refused.values())) if count else "every landed file was read")
+    return Finding(
+        count <= threshold,
+        sorted(given.refused),
+        _some(sorted(given.refused.values())) if count else "every landed file was read",
+    )
 
 
 def _within_contract(given: Evaluation, threshold: float) -> Finding:
     drift = given.build.observations.drift
-    return Finding(len(drift) <= threshold, list(drift), _some(list(drift)) if drift else "every file keeps to the contract")
+    return Finding(
+        len(drift) <= threshold,
+        list(drift),
+        _some(list(drift)) if drift else "every file keeps to the contract",
+    )
 
 
 def _some(lines: list[str]) -> str:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import ConflictError, GateError, IntegrityError
-from quarterlake.domain.releases import Aggregate, Build, Claim, DataFile, Release, TableVersion, needs_release, release_name
+from quarterlake.domain.releases import (
+    Aggregate,
+    Build,
+    Claim,
+    DataFile,
+    Release,
+    TableVersion,
+    needs_release,
+    release_name,
+)
 from quarterlake.lake import delta, documents, keys
 from quarterlake.publishing.releases import claims_of, current_release
 
@@ -20,7 +29,9 @@ RELEASE_MARK = "quarterlake.release"
 _ATTEMPTS = 5
 
 
-def publish(store: Store, build: Build, quality: QualityReport, now: datetime, run: str | None = None) -> Release | None:
+def publish(
+    store: Store, build: Build, quality: QualityReport, now: datetime, run: str | None = None
+) -> Release | None:
     """Make a build the period's next revision; the current release if it is that build already.
 
     None when a rollback holds the build back. Claims that others left unfinished are finished first. Raises GateError for a
@@ -41,7 +52,9 @@ def rollback(store: Store, target: Release, now: datetime, run: str | None = Non
     if current is not None and current.build.id == target.build.id:
         return current
     held = current.build.id if current else None
-    return _next_revision(store, target.build, target.quality, now, current, run=run, restores=target.name, holds_back=held)
+    return _next_revision(
+        store, target.build, target.quality, now, current, run=run, restores=target.name, holds_back=held
+    )
 
 
 def finish_claims(store: Store, dataset: str, period: str) -> Release | None:
@@ -55,8 +68,15 @@ def finish_claims(store: Store, dataset: str, period: str) -> Release | None:
 
 
 def _next_revision(
-    store: Store, build: Build, quality: QualityReport, now: datetime, current: Release | None, *,
-    run: str | None, restores: str | None = None, holds_back: str | None = None,
+    store: Store,
+    build: Build,
+    quality: QualityReport,
+    now: datetime,
+    current: Release | None,
+    *,
+    run: str | None,
+    restores: str | None = None,
+    holds_back: str | None = None,
 ) -> Release:
     claim = Claim(
         dataset=build.dataset,
@@ -73,7 +93,9 @@ def _next_revision(
     if not documents.write_once(store, key, claim):
         standing = documents.read(store, key, Claim)
         if standing is None or standing.build != build.id or standing.restores != restores:
-            raise ConflictError(f"Another process is publishing {build.dataset} {build.period}. Run the same command again.")
+            raise ConflictError(
+                f"Another process is publishing {build.dataset} {build.period}. Run the same command again."
+            )
         claim = standing
     return _finish(store, claim)
 
@@ -82,7 +104,9 @@ def _finish(store: Store, claim: Claim) -> Release:
     """Bring a claim to its end: commits that are there already are not made again, nor is the record."""
     build = documents.read(store, keys.build(claim.dataset, claim.build), Build)
     if build is None:
-        raise IntegrityError(f"The build {claim.build} of {claim.dataset} {claim.period} was claimed but is missing from {store.url}. Restore it from a backup.")
+        raise IntegrityError(
+            f"The build {claim.build} of {claim.dataset} {claim.period} was claimed but is missing from {store.url}. Restore it from a backup."
+        )
     name = release_name(claim.dataset, claim.period, claim.revision)
     before = _release_before(store, claim)
     tables = tuple(TableVersion(a.name, _show(store, build, a, name, before)) for a in build.aggregates)
@@ -115,7 +139,9 @@ def _show(store: Store, build: Build, aggregate: Aggregate, name: str, before: R
     """Commit an aggregate's files for a release, unless its table carries that commit; return the table's version."""
     old = next((a for a in before.build.aggregates if a.name == aggregate.name), None) if before else None
     columns = [(column.name, column.type) for column in aggregate.columns]
-    return _commit(store, build, aggregate.name, columns, name, add=aggregate.files, remove=old.files if old else ())
+    return _commit(
+        store, build, aggregate.name, columns, name, add=aggregate.files, remove=old.files if old else ()
+    )
 
 
 def _hide_dropped(store: Store, build: Build, before: Release | None, name: str) -> None:
@@ -128,7 +154,14 @@ def _hide_dropped(store: Store, build: Build, before: Release | None, name: str)
 
 
 def _commit(
-    store: Store, build: Build, aggregate: str, columns: list[tuple[str, str]], name: str, *, add: tuple[DataFile, ...], remove: tuple[DataFile, ...],
+    store: Store,
+    build: Build,
+    aggregate: str,
+    columns: list[tuple[str, str]],
+    name: str,
+    *,
+    add: tuple[DataFile, ...],
+    remove: tuple[DataFile, ...],
 ) -> int:
     prefix = keys.aggregate_table(build.dataset, aggregate)
     marks = {BUILD_MARK: build.id, RELEASE_MARK: name}

@@ -26,7 +26,11 @@ def releases_of(store: Store, dataset: str) -> list[Release]:
 
 def current_release(store: Store, dataset: str, period: str) -> Release | None:
     """A period's newest revision."""
-    listed = [item.key for item in store.list(keys.ours(dataset, "releases")) if item.key.rsplit("/", 1)[1].startswith(f"{period}.")]
+    listed = [
+        item.key
+        for item in store.list(keys.ours(dataset, "releases"))
+        if item.key.rsplit("/", 1)[1].startswith(f"{period}.")
+    ]
     return documents.read(store, listed[-1], Release) if listed else None
 
 

@@ -43,7 +43,9 @@ def verify(lake: Lake, release: Release) -> Iterator[Verified]:
 def inputs_of(lake: Lake, release: Release) -> Sequence[Manifest]:
     """The manifests of the raw files that a release was made from, in landing order."""
     used = sorted({given.landing for month in release.build.months for given in month.inputs})
-    return documents.read_many(lake.raw, [keys.manifest(release.dataset, sequence) for sequence in used], Manifest)
+    return documents.read_many(
+        lake.raw, [keys.manifest(release.dataset, sequence) for sequence in used], Manifest
+    )
 
 
 def _sha256(store: Store, key: str) -> str | None:

@@ -27,6 +27,7 @@ from quarterlake.processing.sql import identifier, literal, parquet_options, row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
     from duckdb import DuckDBPyConnection
 
     from quarterlake.domain.contract import Contract
@@ -58,18 +59,24 @@ class DuckDBEngine:
         self._threads_own = threading.local()
         self._lock = threading.Lock()
 
-    def sample(self, manifests: Sequence[tuple[Manifest, NameTimestamp | None]], records: int) -> Iterator[Sample]:
+    def sample(
+        self, manifests: Sequence[tuple[Manifest, NameTimestamp | None]], records: int
+    ) -> Iterator[Sample]:
         """See the port."""
         for manifest, stamp in manifests:
             with self._lake.raw.local([manifest.key]) as [raw], environment_faults():
-                yield sample_file(self._open(), manifest.source, raw, self._scratch, records=records, stamp=stamp)
+                yield sample_file(
+                    self._open(), manifest.source, raw, self._scratch, records=records, stamp=stamp
+                )
 
     def evidence(self, manifests: Sequence[Manifest], columns: Sequence[str]) -> dict[str, Evidence]:
         """See the port."""
         total: dict[str, Evidence] = {}
         for manifest in manifests:
             with self._lake.raw.local([manifest.key]) as [raw], environment_faults():
-                for name, found in file_evidence(self._open(), manifest.source, raw, self._scratch, columns).items():
+                for name, found in file_evidence(
+                    self._open(), manifest.source, raw, self._scratch, columns
+                ).items():
                     total[name] = total[name] + found if name in total else found
         return total
 
@@ -85,10 +92,15 @@ class DuckDBEngine:
     def _parse_one(self, request: ParseRequest) -> ParsedFile:
         manifest = request.manifest
         with self._lake.raw.local([manifest.key]) as [raw], environment_faults():
-            job = ParseJob(request.id, manifest.source, manifest.sha256, raw, request.name_time, request.contract)
+            job = ParseJob(
+                request.id, manifest.source, manifest.sha256, raw, request.name_time, request.contract
+            )
             outcome = parse_file(self._open_in_thread(), job, self._scratch)
         placed = {}
-        for field, path, suffix in (("data", outcome.data, "parquet"), ("rejects", outcome.rejects, "rejects.parquet")):
+        for field, path, suffix in (
+            ("data", outcome.data, "parquet"),
+            ("rejects", outcome.rejects, "rejects.parquet"),
+        ):
             if path is not None:
                 placed[field] = keys.parsed(manifest.dataset, request.id, suffix)
                 self._lake.curated.adopt(path, placed[field])
@@ -107,18 +119,30 @@ class DuckDBEngine:
                     values[name].update(value for (value,) in rows(self._open(), query))
         return {name: len(found - {None}) for name, found in values.items()}
 
-    def key_range(self, contract: Contract, month: str, inputs: Sequence[CurateInput]) -> tuple[str, str] | None:
+    def key_range(
+        self, contract: Contract, month: str, inputs: Sequence[CurateInput]
+    ) -> tuple[str, str] | None:
         """See the port."""
         with self._paths(inputs) as paths, environment_faults():
             key = identifier(contract.key[0])
             own = curate_sql.rows_of(contract, month, inputs, paths)
-            low, high = rows(self._open(), f"SELECT CAST(min({key}) AS VARCHAR), CAST(max({key}) AS VARCHAR) FROM ({own})")[0]
+            low, high = rows(
+                self._open(), f"SELECT CAST(min({key}) AS VARCHAR), CAST(max({key}) AS VARCHAR) FROM ({own})"
+            )[0]
         return None if low is None else (str(low), str(high))
 
-    def shares_keys(self, contract: Contract, left: tuple[str, Sequence[CurateInput]], right: tuple[str, Sequence[CurateInput]]) -> bool:
+    def shares_keys(
+        self,
+        contract: Contract,
+        left: tuple[str, Sequence[CurateInput]],
+        right: tuple[str, Sequence[CurateInput]],
+    ) -> bool:
         """See the port."""
         with self._paths([*left[1], *right[1]]) as paths, environment_faults():
-            one, two = (f"SELECT {curate_sql.key_list(contract)} FROM ({curate_sql.rows_of(contract, *side, paths)})" for side in (left, right))
+            one, two = (
+                f"SELECT {curate_sql.key_list(contract)} FROM ({curate_sql.rows_of(contract, *side, paths)})"
+                for side in (left, right)
+            )
             query = f"SELECT 1 FROM ({one}) SEMI JOIN ({two}) USING ({curate_sql.key_list(contract)}) LIMIT 1"
             return bool(rows(self._open(), query))
 
@@ -129,12 +153,18 @@ class DuckDBEngine:
         with self._paths([*request.inputs, *rivals]) as paths, environment_faults():
             connection = self._open()
             own = curate_sql.rows_of(contract, request.month, request.inputs, paths)
-            others = [curate_sql.rows_of(contract, month, inputs, paths) for month, inputs in request.rivals.items()]
+            others = [
+                curate_sql.rows_of(contract, month, inputs, paths) for month, inputs in request.rivals.items()
+            ]
             lost, conflicts = self._find_losers(contract, own, others) if contract.key else ({}, 0)
-            equal = 0 if contract.key else int(str(rows(connection, curate_sql.equal_rows(contract, own))[0][0]))
+            equal = (
+                0 if contract.key else int(str(rows(connection, curate_sql.equal_rows(contract, own))[0][0]))
+            )
             target = self._scratch / f"{request.id}.parquet"
             query = curate_sql.ordered_rows(contract, own, without_losers=bool(lost))
-            connection.execute(f"COPY ({query}) TO {literal(target)} ({parquet_options(c.type for c in contract.columns)})")
+            connection.execute(
+                f"COPY ({query}) TO {literal(target)} ({parquet_options(c.type for c in contract.columns)})"
+            )
         size = target.stat().st_size
         self._lake.curated.adopt(target, f"{request.dataset}/{request.path}")
         inputs = tuple(_month_input(given, request.month, lost) for given in request.inputs)
@@ -156,8 +186,13 @@ class DuckDBEngine:
         """See the port."""
         with self._view(view) as connection:
             counted = ", ".join(f"count({identifier(c.name)})" for c in view.contract.columns)
-            count, *present = (int(str(v)) for v in rows(connection, f"SELECT count(*), {counted} FROM {identifier(view.dataset)}")[0])
-        return count, {c.name: count - filled for c, filled in zip(view.contract.columns, present, strict=True)}
+            count, *present = (
+                int(str(v))
+                for v in rows(connection, f"SELECT count(*), {counted} FROM {identifier(view.dataset)}")[0]
+            )
+        return count, {
+            c.name: count - filled for c, filled in zip(view.contract.columns, present, strict=True)
+        }
 
     def aggregate(self, view: PeriodView, build: str, aggregate: UserAggregate | None) -> Aggregate:
         """See the port."""
@@ -175,7 +210,9 @@ class DuckDBEngine:
         size = target.stat().st_size
         path = f"{keys.aggregate_table(view.dataset, name)}/{keys.aggregate_file(view.period, build, digest)}"
         self._lake.aggregated.adopt(self._moved(target), path)
-        return Aggregate(name, aggregate.sql if aggregate else None, columns, (DataFile(path, size, digest, count),))
+        return Aggregate(
+            name, aggregate.sql if aggregate else None, columns, (DataFile(path, size, digest, count),)
+        )
 
     def recount(self, build: Build) -> tuple[int, int]:
         """See the port."""
@@ -194,7 +231,13 @@ class DuckDBEngine:
             if file.rejects is None:
                 continue
             with self._lake.curated.local([file.rejects]) as [path], environment_faults():
-                cursor = self._open().cursor().execute(f'SELECT line, byte_offset, "column", reason, raw FROM read_parquet({literal(path)})')
+                cursor = (
+                    self._open()
+                    .cursor()
+                    .execute(
+                        f'SELECT line, byte_offset, "column", reason, raw FROM read_parquet({literal(path)})'
+                    )
+                )
                 while batch := cursor.fetchmany(_BATCH):
                     yield from ((file, Reject(*row)) for row in batch)
 
@@ -246,20 +289,35 @@ class DuckDBEngine:
     @contextmanager
     def _view(self, view: PeriodView) -> Iterator[DuckDBPyConnection]:
         with ExitStack() as stack:
-            paths = stack.enter_context(self._lake.curated.local([f"{view.dataset}/{month.path}" for month in view.months]))
+            paths = stack.enter_context(
+                self._lake.curated.local([f"{view.dataset}/{month.path}" for month in view.months])
+            )
             stack.enter_context(environment_faults())
             connection = self._open()
-            connection.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(view.dataset)} AS {view_query(view, paths)}")
+            connection.execute(
+                f"CREATE OR REPLACE TEMP VIEW {identifier(view.dataset)} AS {view_query(view, paths)}"
+            )
             yield connection
 
     def _find_losers(self, contract: Contract, own: str, others: Sequence[str]) -> tuple[dict[int, int], int]:
         connection = self._open()
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {curate_sql.REPEATED} AS {curate_sql.repeated_keys(contract, own, others)}")
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {curate_sql.REPEATED} AS {curate_sql.repeated_keys(contract, own, others)}"
+        )
         if not rows(connection, f"SELECT 1 FROM {curate_sql.REPEATED} LIMIT 1"):
             return {}, 0
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {curate_sql.LOSERS} AS {curate_sql.losers(contract, own, others)}")
-        lost = {int(str(n)): int(str(c)) for n, c in rows(connection, f"SELECT _landing, count(*) FROM {curate_sql.LOSERS} GROUP BY 1")}
-        conflicts = 0 if contract.key_declared else int(str(rows(connection, curate_sql.conflicting_keys(contract, own))[0][0]))
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {curate_sql.LOSERS} AS {curate_sql.losers(contract, own, others)}"
+        )
+        lost = {
+            int(str(n)): int(str(c))
+            for n, c in rows(connection, f"SELECT _landing, count(*) FROM {curate_sql.LOSERS} GROUP BY 1")
+        }
+        conflicts = (
+            0
+            if contract.key_declared
+            else int(str(rows(connection, curate_sql.conflicting_keys(contract, own))[0][0]))
+        )
         return lost, conflicts
 
 

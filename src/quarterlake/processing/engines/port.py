@@ -72,7 +72,9 @@ class Engine(Protocol):
 
     name: str
 
-    def sample(self, manifests: Sequence[tuple[Manifest, NameTimestamp | None]], records: int) -> Iterator[Sample]:
+    def sample(
+        self, manifests: Sequence[tuple[Manifest, NameTimestamp | None]], records: int
+    ) -> Iterator[Sample]:
         """The first records of files, each with its name's timestamp, for inference; files that cannot be read give a sample that says so."""
 
     def evidence(self, manifests: Sequence[Manifest], columns: Sequence[str]) -> dict[str, Evidence]:
@@ -84,10 +86,17 @@ class Engine(Protocol):
     def distinct(self, parsed: Sequence[ParsedFile], columns: Sequence[str], limit: int) -> dict[str, int]:
         """The number of distinct values of columns, at most about `limit`, over all accepted records."""
 
-    def key_range(self, contract: Contract, month: str, inputs: Sequence[CurateInput]) -> tuple[str, str] | None:
+    def key_range(
+        self, contract: Contract, month: str, inputs: Sequence[CurateInput]
+    ) -> tuple[str, str] | None:
         """The least and the greatest value of the key's first column, as text; None when all are null."""
 
-    def shares_keys(self, contract: Contract, left: tuple[str, Sequence[CurateInput]], right: tuple[str, Sequence[CurateInput]]) -> bool:
+    def shares_keys(
+        self,
+        contract: Contract,
+        left: tuple[str, Sequence[CurateInput]],
+        right: tuple[str, Sequence[CurateInput]],
+    ) -> bool:
         """Whether two months' records have a key in common."""
 
     def curate(self, request: CurateRequest) -> CuratedMonth:
