@@ -6,11 +6,14 @@ fails it: it goes to the rejects with line, byte offset, column, reason and raw 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import duckdb
+
 from quarterlake.domain.column_types import Kind
-from quarterlake.domain.errors import UnreadableFileError
+from quarterlake.domain.errors import ContractError, UnreadableFileError
 from quarterlake.domain.parsed import ParsedFile, StoredColumn
 from quarterlake.domain.periods import MAX_YEAR, MIN_YEAR
 from quarterlake.processing.casts import misfits, stored
@@ -21,7 +24,7 @@ from quarterlake.processing.sources import PlainSource, plain_source
 from quarterlake.processing.sql import identifier, literal, parquet_options, rows, type_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
@@ -77,9 +80,10 @@ def _parse(connection: DuckDBPyConnection, job: ParseJob, source: PlainSource, s
     connection.execute(f"DROP TABLE IF EXISTS {DROPPED}; DROP TABLE IF EXISTS {DROPPED_SCANS}")
     present = [column for column in contract.columns if column.name in matched]
     options = parquet_options(column.type for column in present)
-    connection.execute(
-        f"COPY ({typed_query(relation, contract, matched, job.name_time)}) TO {literal(staged)} ({options})"
-    )
+    with local_times(connection, contract):
+        connection.execute(
+            f"COPY ({typed_query(relation, contract, matched, job.name_time)}) TO {literal(staged)} ({options})"
+        )
 
     rejects = scratch / f"{job.id}.rejects.parquet"
     found = explain_misfits(connection, staged, [(c.name, c.type) for c in present], relation)
@@ -109,6 +113,24 @@ def _parse(connection: DuckDBPyConnection, job: ParseJob, source: PlainSource, s
         dialect=relation.described,
     )
     return ParseOutcome(document, data if months else None, rejects if rejected else None)
+
+
+@contextmanager
+def local_times(connection: DuckDBPyConnection, contract: Contract) -> Iterator[None]:
+    """While it lasts, a timestamp without a zone is read in the contract's. Raises ContractError for a zone that does not exist."""
+    if contract.timezone == "UTC":
+        yield
+        return
+    try:
+        connection.execute(f"SET TimeZone = {literal(contract.timezone)}")
+    except duckdb.Error as unknown:
+        raise ContractError(
+            f"Contract of {contract.dataset}: there is no time zone {contract.timezone!r}. Use a name such as Europe/Berlin or UTC."
+        ) from unknown
+    try:
+        yield
+    finally:
+        connection.execute("SET TimeZone = 'UTC'")
 
 
 def match_columns(relation: Relation, contract: Contract) -> dict[str, SourceColumn]:
