@@ -30,6 +30,8 @@ class Variable:
     secret: bool = False
 
 
+MAX_THREADS = 256
+
 VARIABLES = (
     Variable(
         "QUARTERLAKE_LAKE", "./lake", "The lake: a folder, or an S3 URL such as s3://bucket/prefix/{zone}."
@@ -49,7 +51,7 @@ VARIABLES = (
         "400MB",
         "What the embedded engine keeps in memory; beyond it, it spills to disk.",
     ),
-    Variable("QUARTERLAKE_THREADS", "", "Threads of the embedded engine; empty for one a core."),
+    Variable("QUARTERLAKE_THREADS", "", "Threads of the embedded engine, 1 to 256; empty for one a core."),
     Variable(
         "QUARTERLAKE_SCRATCH",
         "",
@@ -154,7 +156,7 @@ def _memory(text: str) -> str:
 def _threads(text: str) -> int | None:
     if not text:
         return None
-    if (threads := int(text)) < 1:
+    if not 1 <= (threads := int(text)) <= MAX_THREADS:
         raise ValueError(text)
     return threads
 

@@ -6,50 +6,30 @@ of them. Fields of the standard that a contract has no use for are ignored.
 """
 
 import re
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import yaml
 from msgspec import UNSET, UnsetType
 
-from quarterlake.domain.column_types import BOOLEAN, DATE, FLOAT64, INT64, STRING, TIMESTAMP, ColumnType, Kind
+from quarterlake.domain.column_types import DATE, TIMESTAMP
 from quarterlake.domain.contract import Column, Contract, GateRule, Severity
 from quarterlake.domain.errors import ContractError
+from quarterlake.domain.odcs_types import column_type, logical_type
+from quarterlake.domain.strict_yaml import MAX_BYTES, MAX_DEPTH, load
 
-MAX_BYTES = 1 << 20
-"""A longer document is refused."""
-MAX_DEPTH = 64
-"""A document nested deeper than this is refused: the parser's recursion has no limit of its own."""
+__all__ = ["FILE_NAME", "MAX_BYTES", "MAX_DEPTH", "from_yaml", "to_yaml"]
+
 FILE_NAME = "fileName"
 """As `quarterlake.recordTime`: the timestamp in the file's name. So is null, for data with a column of that name."""
 
 _ENGINE = "quarterlake"
 _PII = frozenset({"pii", "personal"})
-_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: type[yaml.SafeDumper] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _HEADER = """\
 # A data contract: what the records of one data set must look like (Open Data Contract Standard v3.1).
 # Kept as contracts/<dataset>.odcs.yaml it is in force: edit types, `required`, `primaryKey`, `classification: pii`.
 """
-
-_LOGICAL = {
-    "string": STRING, "time": STRING, "object": STRING, "array": STRING, "map": STRING, "vector": STRING,
-    "date": DATE, "timestamp": TIMESTAMP, "number": FLOAT64, "integer": INT64, "boolean": BOOLEAN,
-}  # fmt: skip
-_LOGICAL_OF = {
-    Kind.NULL: "string", Kind.BOOLEAN: "boolean", Kind.INT64: "integer", Kind.DECIMAL: "number",
-    Kind.FLOAT64: "number", Kind.DATE: "date", Kind.TIMESTAMP: "timestamp", Kind.STRING: "string",
-}  # fmt: skip
-_PHYSICAL = {
-    **{str(kind): ColumnType(kind) for kind in Kind if kind is not Kind.DECIMAL},
-    **dict.fromkeys(("bigint", "int", "integer", "smallint", "tinyint", "long", "short"), INT64),
-    **dict.fromkeys(("int8", "int16", "int32", "uint8", "uint16", "uint32"), INT64),
-    **dict.fromkeys(("double", "double precision", "float", "float4", "float8", "float32", "real"), FLOAT64),
-    **dict.fromkeys(("varchar", "char", "character", "character varying", "nvarchar", "text"), STRING),
-    **dict.fromkeys(("timestamptz", "timestamp_ntz", "timestamp_ltz", "timestamp_tz", "datetime"), TIMESTAMP),
-    "bool": BOOLEAN,
-}
-_PHYSICAL_FORM = re.compile(r"([a-z0-9_ ]+?) ?(?:\(([^()]*)\))?(?: with(?:out)?(?: local)? time zone)?")
 
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
 _T = TypeVar("_T")
@@ -162,7 +142,7 @@ def from_yaml(text: str, where: str) -> Contract:
         ContractError: the document is no YAML, not of the standard, or contradicts itself; the message begins with
             `where`, which names the file, and says where in it.
     """
-    document = _convert(_load(text, where), _Document, where)
+    document = _convert(load(text, where), _Document, where)
     content = _only_object(document, where)
     properties = content.properties or []
     _refuse_misplaced(properties, where)
@@ -217,7 +197,7 @@ def _property(column: Column, contract: Contract) -> _Property:
         name=column.name,
         physical_name=None if column.source == column.name else column.source,
         description=column.description or None,
-        logical_type=_LOGICAL_OF[column.type.kind],
+        logical_type=logical_type(column.type),
         physical_type=str(column.type),
         required=None if column.nullable else True,
         primary_key=True if in_key else None,
@@ -261,44 +241,12 @@ def _column(item: _Property, path: str) -> Column:
     labels = {label.casefold() for label in (item.classification, *(item.tags or ())) if label}
     return Column(
         name=item.name,
-        type=_type(item, path),
+        type=column_type(item.logical_type, item.physical_type, path),
         source=item.name if item.physical_name is None else item.physical_name,
         nullable=not item.required,
         pii=not labels.isdisjoint(_PII),
         description=item.description or "",
     )
-
-
-def _type(item: _Property, path: str) -> ColumnType:
-    if item.logical_type is not None and item.logical_type not in _LOGICAL:
-        raise ContractError(
-            f"{path}: logicalType {item.logical_type!r} is unknown; use one of {', '.join(_LOGICAL)}."
-        )
-    try:
-        physical = _physical_type(item.physical_type or "")
-    except ValueError as refused:
-        raise ContractError(f"{path}: physicalType {refused}.") from refused
-    if physical is not None:
-        return physical
-    if item.logical_type is None:
-        raise ContractError(f"{path}: it has no type; add logicalType, one of {', '.join(_LOGICAL)}.")
-    return _LOGICAL[item.logical_type]
-
-
-def _physical_type(text: str) -> ColumnType | None:
-    """The type of this SQL name or name of ours, None for another; ValueError for a decimal without its digits."""
-    found = _PHYSICAL_FORM.fullmatch(" ".join(text.casefold().split()))
-    if found is None:
-        return None
-    name, digits = found[1], found[2]
-    if name in {"decimal", "numeric"} and digits is None:
-        raise ValueError(
-            f"{text} does not say how many digits; write decimal(18,2)"
-        )  # databases differ in what they take it for
-    if name in {"decimal", "numeric", "number"} and digits is not None:
-        precision, _, scale = digits.partition(",")
-        return ColumnType.parse(f"decimal({precision.strip()},{scale.strip() or 0})")
-    return _PHYSICAL.get(name)
 
 
 def _is_ours(name: str) -> bool:
@@ -380,57 +328,3 @@ def _convert(value: object, kind: type[_T], where: str, path: str = "") -> _T:
         place = path + re.sub(r"^\$\.?", "", at.replace("`", "").replace("key in ", ""))
         hint = " Put text in quotes." if "Expected `str" in what else ""
         raise ContractError(f"{where}: {place.strip(' .') or 'the document'}: {what}.{hint}") from refused
-
-
-def _load(text: str, where: str) -> object:
-    """The values of a YAML document that has no aliases, no key twice, and neither great length nor depth."""
-    if len(text) > MAX_BYTES or len(text.encode("utf-8", "replace")) > MAX_BYTES:
-        raise ContractError(
-            f"{where}: longer than {MAX_BYTES:,} bytes. A contract describes one data set; look whether this is one."
-        )
-    try:
-        _refuse_traps(text, where)
-        loader = _LOADER(text)
-        try:
-            node = loader.get_single_node()
-            _refuse_double_keys(node, where)
-            return None if node is None else loader.construct_document(node)
-        finally:
-            loader.dispose()
-    except yaml.MarkedYAMLError as refused:
-        _refuse(refused.problem_mark, refused.problem or "not YAML", where, refused)
-    except (yaml.YAMLError, ValueError) as refused:
-        raise ContractError(
-            f"{where}: not YAML: {' '.join(str(refused).split())}. Mend the file."
-        ) from refused
-
-
-def _refuse_traps(text: str, where: str) -> None:
-    """Look at the events before anything is built from them: that neither expands aliases nor recurses."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if isinstance(event, yaml.AliasEvent):
-            _refuse(event.start_mark, "aliases (*name) are not read; write the value out", where)
-        if depth > MAX_DEPTH:
-            _refuse(event.start_mark, f"nested more than {MAX_DEPTH} deep", where)
-
-
-def _refuse_double_keys(root: yaml.Node | None, where: str) -> None:
-    waiting = [] if root is None else [root]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, yaml.SequenceNode):
-            waiting.extend(node.value)
-        elif isinstance(node, yaml.MappingNode):
-            seen = set()
-            for key, value in node.value:
-                if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                    _refuse(key.start_mark, f"key {key.value!r} is given twice; keep one", where)
-                seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
-                waiting += [key, value]
-
-
-def _refuse(mark: Any, what: str, where: str, cause: Exception | None = None) -> NoReturn:
-    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
-    raise ContractError(f"{where}: {place}{what}. Mend the file.") from cause

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quarterlake.domain.errors import ConflictError, StoreUnavailableError
+from quarterlake.domain.errors import ConflictError, IntegrityError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -118,7 +118,13 @@ def commit(store: Store, prefix: str, change: Commit) -> int:
             raise ConflictError(
                 f"Another process committed to {store.url}/{prefix} at the same time. Run the same command again."
             ) from conflict
-        return int(table.version())
+        table.update_incremental()
+        version = version_marked(table, change.marks)
+    if version is None:
+        raise IntegrityError(
+            f"The commit just made to {store.url}/{prefix} is not in its log. Check who else writes there."
+        )
+    return version
 
 
 def version_marked(table: DeltaTable, marks: Mapping[str, str]) -> int | None:
