@@ -55,28 +55,13 @@ _BARE = BANNED.keys() & {
 
 _PICKS = {"first", "last", "any_value", "first_value", "last_value", "nth_value"}
 _COLLECTS = {
-    "array_agg",
-    "array_unique_agg",
-    "collect_list",
-    "collect_set",
-    "list",
-    "string_agg",
-    "group_concat",
-    "listagg",
-}
+    "array_agg", "array_unique_agg", "collect_list", "collect_set",
+    "list", "string_agg", "group_concat", "listagg",
+}  # fmt: skip
 _RANKS = {
-    "row_number",
-    "rank",
-    "dense_rank",
-    "percent_rank",
-    "cume_dist",
-    "ntile",
-    "lag",
-    "lead",
-    "first_value",
-    "last_value",
-    "nth_value",
-}
+    "row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile",
+    "lag", "lead", "first_value", "last_value", "nth_value",
+}  # fmt: skip
 _ORDER_SENSITIVE = re.compile(
     r"(try_)?(sum|avg)|mean|mad|product|std|stdev|stddev(_pop|_samp)?|var(iance)?(_pop|_samp)?|corr|covar(_pop|_samp)?"
     r"|regr_\w+|kurtosis(_pop)?|skewness|sum_distinct|sumkahan|kahan_sum|fsum|favg|entropy"
