@@ -142,7 +142,7 @@ class Landing:
             known = self._known(file.dataset)
             manifest = Manifest(
                 dataset=file.dataset,
-                sequence=len(known) + 1,
+                sequence=max((m.sequence for m in known), default=0) + 1,
                 source=file.source,
                 key=key,
                 sha256=sha256,

@@ -35,14 +35,18 @@ def reason_for(column_type: ColumnType) -> str:
     return REASONS.get(column_type.kind, "not text")
 
 
-def cast_text(text: str, column_type: ColumnType) -> str:
-    """An expression for the value of a text expression, NULL where the text is none of the type."""
+def cast_text(text: str, column_type: ColumnType, zone: str = "UTC") -> str:
+    """An expression for the value of a text expression, NULL where the text is none of the type.
+
+    `zone` is the session's time zone, in which a timestamp without one is read.
+    """
     target = f"TRY_CAST({text} AS {type_name(column_type)})"
     match column_type.kind:
         case Kind.INT64:
             return f"CASE WHEN CAST({target} AS VARCHAR) = {text} THEN {target} WHEN regexp_full_match({text}, {literal(_INTEGER)}) THEN {target} END"
         case Kind.DECIMAL:
-            return f"CASE WHEN regexp_full_match({text}, {literal(_DECIMAL.format(column_type.scale))}) THEN {target} END"
+            form = literal(_DECIMAL.format(column_type.scale))
+            return f"CASE WHEN CAST({target} AS VARCHAR) = {text} THEN {target} WHEN regexp_full_match({text}, {form}) THEN {target} END"
         case Kind.FLOAT64:
             return f"CASE WHEN regexp_full_match({text}, {literal(_FLOAT)}) AND isfinite({target}) AND ({_survives_double(text)}) OR regexp_full_match({text}, {literal(_NOT_FINITE)}) THEN {target} END"
         case Kind.BOOLEAN:
@@ -51,15 +55,23 @@ def cast_text(text: str, column_type: ColumnType) -> str:
             usual = f"strlen({text}) = 10 AND {text}[5] = '-'"
             return f"CASE WHEN {usual} THEN {target} WHEN regexp_full_match({text}, {literal(_DAY)}) THEN {target} END"
         case Kind.TIMESTAMP:
-            usual = f"strlen({text}) = 19 AND {text}[11] IN (' ', 'T')"
-            return f"CASE WHEN {usual} THEN {target} WHEN regexp_full_match({text}, {literal(_INSTANT)}) THEN {target} END"
+            return f"CASE {_usual_instants(text, zone)} WHEN regexp_full_match({text}, {literal(_INSTANT)}) THEN {target} END"
         case _:
             return text
 
 
-def stored(text: str, column_type: ColumnType) -> str:
+def _usual_instants(text: str, zone: str) -> str:
+    """Cases for `2026-07-15 10:30:00` and `2026-07-15T10:30:00Z`: cast without a calendar, in a third of the time."""
+    utc = f"make_timestamptz(epoch_us(TRY_CAST(left({text}, 19) AS TIMESTAMP)))"
+    cases = [f"WHEN strlen({text}) = 20 AND suffix({text}, 'Z') THEN {utc}"]
+    if zone == "UTC":
+        cases.insert(0, f"WHEN strlen({text}) = 19 AND NOT suffix({text}, ')') THEN {utc}")  # not 1-1-1 00:00:00 (BC)
+    return " ".join(cases)
+
+
+def stored(text: str, column_type: ColumnType, zone: str = "UTC") -> str:
     """The value that a column stores for a text: like `cast_text`, and NULL in a column that holds nothing yet."""
-    return "CAST(NULL AS VARCHAR)" if column_type.kind is Kind.NULL else cast_text(text, column_type)
+    return "CAST(NULL AS VARCHAR)" if column_type.kind is Kind.NULL else cast_text(text, column_type, zone)
 
 
 def is_null_token(text: str) -> str:

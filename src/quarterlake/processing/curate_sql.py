@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from quarterlake.domain.column_types import Kind
 from quarterlake.domain.dedup import version_order
-from quarterlake.processing.sql import identifier, literals, type_name
+from quarterlake.processing.sql import identifier, literal, literals, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,9 +26,10 @@ def month_number(month: str) -> int:
 
 
 def rows_of(contract: Contract, month: str, inputs: Sequence[CurateInput], paths: Mapping[str, Path]) -> str:
-    """A query for the records of one month in parsed files: the contract's columns, `_time`, `_landing`, `_row`, `_source`.
+    """A query for the records of one month in parsed files: the contract's columns, `_time`, `_landing`, `_row`.
 
-    Files that hold the same columns are read together. `_landing` and `_row` tell every record apart, and are the same in every run.
+    Files that hold the same columns are read together. `_landing` and `_row` tell every record apart, and are the same in
+    every run.
     """
     ordered = sorted(inputs, key=lambda given: (_layout(given), given.manifest.sequence))
     selects = [
@@ -54,18 +55,14 @@ def _group(
         for c in contract.columns
     ]
     files = literals(str(paths[given.parsed.id]) for given in inputs)
-    landings = "[" + ", ".join(str(given.manifest.sequence) for given in inputs) + "]"
-    sources = literals(given.manifest.sha256 for given in inputs)
+    numbers = [str(given.manifest.sequence) for given in inputs]
+    landing = numbers[0] if len(numbers) == 1 else f"[{', '.join(numbers)}][CAST(file_index AS BIGINT) + 1]"
     time = f"CAST({identifier(contract.record_time)} AS TIMESTAMPTZ)" if contract.record_time else "_time"
     return (
-        f"SELECT {', '.join(columns)}, {time} AS _time, {_by_file(landings, len(inputs))} AS _landing, file_row_number AS _row, "
-        f"{_by_file(sources, len(inputs))} AS _source FROM read_parquet({files}, file_row_number = true) "
+        f"SELECT {', '.join(columns)}, {time} AS _time, {landing} AS _landing, file_row_number AS _row "
+        f"FROM read_parquet({files}, file_row_number = true) "
         f"WHERE _raw IS NULL AND _month = {month_number(month)}"
     )
-
-
-def _by_file(values: str, count: int) -> str:
-    return f"{values}[1]" if count == 1 else f"{values}[CAST(file_index AS BIGINT) + 1]"
 
 
 def key_list(contract: Contract, prefix: str = "") -> str:
@@ -121,12 +118,24 @@ def equal_rows(contract: Contract, own: str) -> str:
     return f"SELECT count(*) - count(DISTINCT hash(row({packed}))) FROM ({own})"
 
 
-def ordered_rows(contract: Contract, own: str, *, without_losers: bool) -> str:
-    """The rows that are written, in an order that is total: time, key, landing, place in the file."""
+def ordered_rows(contract: Contract, own: str, inputs: Sequence[CurateInput], *, without_losers: bool) -> str:
+    """The rows that are written, in an order that is total: time, key, landing, place in the file.
+
+    `_source`, the raw file's hash, is looked up after the sort, which would be a third slower with it.
+    """
     columns = ", ".join(identifier(c.name) for c in contract.columns)
     kept = f"({own}) ANTI JOIN {LOSERS} USING (_landing, _row)" if without_losers else f"({own})"
     order = ", ".join(["_time", *(identifier(name) for name in contract.key), "_landing", "_row"])
-    return f"SELECT {columns}, _source FROM {kept} ORDER BY {order}"
+    return f"SELECT {columns}, {_source(inputs)} AS _source FROM (SELECT {columns}, _landing FROM {kept} ORDER BY {order})"
+
+
+def _source(inputs: Sequence[CurateInput]) -> str:
+    hashes = {given.manifest.sequence: given.manifest.sha256 for given in inputs}
+    if len(hashes) == 1:
+        return literal(next(iter(hashes.values())))
+    first = min(hashes)
+    by_landing = [hashes.get(number, "") for number in range(first, max(hashes) + 1)]
+    return f"{literals(by_landing)}[_landing - {first - 1}]"
 
 
 def row_hash(contract: Contract) -> str:

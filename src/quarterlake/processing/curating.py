@@ -88,9 +88,9 @@ def curate(
         return before
     if missing:
         progress.start(f"curate {dataset}", len(missing))
-    for month in missing:
-        months[month] = _curate_month(lake, engine, dataset, month, plans[month], by_month)
-        progress.step(month)
+    months |= _curate_months(
+        lake, engine, progress, {month: plans[month] for month in missing}, by_month, dataset
+    )
     return _commit(lake, contract, before, dict(sorted(months.items())))
 
 
@@ -187,19 +187,32 @@ def _overlap(kind: Kind, left: tuple[str, str] | None, right: tuple[str, str] | 
     return True
 
 
-def _curate_month(
+def _curate_months(
     lake: Lake,
     engine: Engine,
-    dataset: str,
-    month: str,
-    plan: _Plan,
+    progress: Progress,
+    plans: Mapping[str, _Plan],
     by_month: Mapping[str, Sequence[CurateInput]],
-) -> CuratedMonth:
-    key = f"{keys.ours(dataset, 'months')}{plan.id}.json"
-    done = documents.read(lake.curated, key, CuratedMonth)
-    if done is not None:
-        return done
-    request = CurateRequest(
+    dataset: str,
+) -> dict[str, CuratedMonth]:
+    """Make months, but for those that a run which was stopped before its commit has made already."""
+    keys_of = {month: f"{keys.ours(dataset, 'months')}{plan.id}.json" for month, plan in plans.items()}
+    read = {month: documents.read(lake.curated, key, CuratedMonth) for month, key in keys_of.items()}
+    made = {month: document for month, document in read.items() if document is not None}
+    requests = [
+        _request(dataset, month, plan, by_month) for month, plan in plans.items() if month not in made
+    ]
+    for done in engine.curate(requests):
+        documents.write_once(lake.curated, keys_of[done.month], done)
+        made[done.month] = done
+        progress.step(done.month)
+    return made
+
+
+def _request(
+    dataset: str, month: str, plan: _Plan, by_month: Mapping[str, Sequence[CurateInput]]
+) -> CurateRequest:
+    return CurateRequest(
         dataset=dataset,
         month=month,
         id=plan.id,
@@ -209,9 +222,6 @@ def _curate_month(
         key_range=plan.key_range,
         path=keys.curated_file(month, plan.id),
     )
-    made = engine.curate(request)
-    documents.write_once(lake.curated, key, made)
-    return made
 
 
 def _commit(

@@ -170,7 +170,9 @@ def typed_query(
     for position, column in enumerate(columns):
         given = matched[column.name]
         native = _native_value(given, column)
-        values.append(f"{native or stored(given.text, column.type)} AS {identifier(column.name)}")
+        values.append(
+            f"{native or stored(given.text, column.type, contract.timezone)} AS {identifier(column.name)}"
+        )
         texts.append(f"{given.text} AS _t{position}")
         condition = None if native else misfits(identifier(column.name), f"_t{position}", column.type)
         conditions.append(condition)

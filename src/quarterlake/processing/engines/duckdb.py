@@ -8,7 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 import msgspec
@@ -26,7 +26,7 @@ from quarterlake.processing.samples import Sample, file_evidence, sample_file
 from quarterlake.processing.sql import identifier, literal, parquet_options, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from duckdb import DuckDBPyConnection
 
@@ -39,10 +39,13 @@ if TYPE_CHECKING:
     from quarterlake.processing.engines.port import CurateInput, CurateRequest, ParseRequest, PeriodView
     from quarterlake.processing.user_sql import UserAggregate
 
+R = TypeVar("R")
+T = TypeVar("T")
+
 DEFAULT_MEMORY = "400MB"
 _BATCH = 10_000
-_PARSERS = 2
-"""Files parsed at a time: while one is counted and explained in Python, the engine reads the other."""
+_WORKERS = 2
+"""Files or months worked on at a time: while one waits for Python or for its last row group, the engine reads the other."""
 _SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
 
 
@@ -82,9 +85,13 @@ class DuckDBEngine:
 
     def parse(self, requests: Iterable[ParseRequest]) -> Iterator[ParsedFile]:
         """See the port."""
-        with ThreadPoolExecutor(_PARSERS) as pool:
+        return self._side_by_side(self._parse_one, requests)
+
+    def _side_by_side(self, work: Callable[[R], T], requests: Iterable[R]) -> Iterator[T]:
+        """The results in order; after a failure what has not begun is not begun."""
+        with ThreadPoolExecutor(_WORKERS) as pool:
             try:
-                yield from pool.map(self._parse_one, requests)
+                yield from pool.map(work, requests)
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
@@ -146,22 +153,25 @@ class DuckDBEngine:
             query = f"SELECT 1 FROM ({one}) SEMI JOIN ({two}) USING ({curate_sql.key_list(contract)}) LIMIT 1"
             return bool(rows(self._open(), query))
 
-    def curate(self, request: CurateRequest) -> CuratedMonth:
+    def curate(self, requests: Iterable[CurateRequest]) -> Iterator[CuratedMonth]:
         """See the port."""
+        return self._side_by_side(self._curate_one, requests)
+
+    def _curate_one(self, request: CurateRequest) -> CuratedMonth:
         contract = request.contract
         rivals = [given for inputs in request.rivals.values() for given in inputs]
         with self._paths([*request.inputs, *rivals]) as paths, environment_faults():
-            connection = self._open()
+            connection = self._open_in_thread()
             own = curate_sql.rows_of(contract, request.month, request.inputs, paths)
             others = [
                 curate_sql.rows_of(contract, month, inputs, paths) for month, inputs in request.rivals.items()
             ]
-            lost, conflicts = self._find_losers(contract, own, others) if contract.key else ({}, 0)
+            lost, conflicts = _find_losers(connection, contract, own, others) if contract.key else ({}, 0)
             equal = (
                 0 if contract.key else int(str(rows(connection, curate_sql.equal_rows(contract, own))[0][0]))
             )
             target = self._scratch / f"{request.id}.parquet"
-            query = curate_sql.ordered_rows(contract, own, without_losers=bool(lost))
+            query = curate_sql.ordered_rows(contract, own, request.inputs, without_losers=bool(lost))
             connection.execute(
                 f"COPY ({query}) TO {literal(target)} ({parquet_options(c.type for c in contract.columns)})"
             )
@@ -299,26 +309,28 @@ class DuckDBEngine:
             )
             yield connection
 
-    def _find_losers(self, contract: Contract, own: str, others: Sequence[str]) -> tuple[dict[int, int], int]:
-        connection = self._open()
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {curate_sql.REPEATED} AS {curate_sql.repeated_keys(contract, own, others)}"
-        )
-        if not rows(connection, f"SELECT 1 FROM {curate_sql.REPEATED} LIMIT 1"):
-            return {}, 0
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {curate_sql.LOSERS} AS {curate_sql.losers(contract, own, others)}"
-        )
-        lost = {
-            int(str(n)): int(str(c))
-            for n, c in rows(connection, f"SELECT _landing, count(*) FROM {curate_sql.LOSERS} GROUP BY 1")
-        }
-        conflicts = (
-            0
-            if contract.key_declared
-            else int(str(rows(connection, curate_sql.conflicting_keys(contract, own))[0][0]))
-        )
-        return lost, conflicts
+
+def _find_losers(
+    connection: DuckDBPyConnection, contract: Contract, own: str, others: Sequence[str]
+) -> tuple[dict[int, int], int]:
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {curate_sql.REPEATED} AS {curate_sql.repeated_keys(contract, own, others)}"
+    )
+    if not rows(connection, f"SELECT 1 FROM {curate_sql.REPEATED} LIMIT 1"):
+        return {}, 0
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {curate_sql.LOSERS} AS {curate_sql.losers(contract, own, others)}"
+    )
+    lost = {
+        int(str(n)): int(str(c))
+        for n, c in rows(connection, f"SELECT _landing, count(*) FROM {curate_sql.LOSERS} GROUP BY 1")
+    }
+    conflicts = (
+        0
+        if contract.key_declared
+        else int(str(rows(connection, curate_sql.conflicting_keys(contract, own))[0][0]))
+    )
+    return lost, conflicts
 
 
 def _month_input(given: CurateInput, month: str, lost: dict[int, int]) -> MonthInput:

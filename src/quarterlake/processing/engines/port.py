@@ -99,8 +99,8 @@ class Engine(Protocol):
     ) -> bool:
         """Whether two months' records have a key in common."""
 
-    def curate(self, request: CurateRequest) -> CuratedMonth:
-        """Write one month: typed, deduplicated, sorted."""
+    def curate(self, requests: Iterable[CurateRequest]) -> Iterator[CuratedMonth]:
+        """Write months, in their order: typed, deduplicated, sorted."""
 
     def observe(self, view: PeriodView) -> tuple[int, dict[str, int]]:
         """Rows of a period, and nulls by column."""
