@@ -137,7 +137,7 @@ class Pipeline:
         wanted = (
             [p for p in wishes.periods if p in held]
             if wishes.periods
-            else [p for p, found in held.items() if found.is_complete]
+            else [p for p, found in held.items() if found.is_complete or wishes.allow_incomplete]
         )
         for period in sorted(wanted):
             outcome.builds.append(build(self.lake, self.engine, self.progress, curated, period, aggregates))

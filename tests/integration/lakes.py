@@ -125,15 +125,17 @@ def listing(pipeline: Pipeline) -> dict[str, list[tuple[str, int, datetime]]]:
 
 
 def table_rows(store: Store, prefix: str, version: int | None = None) -> list[dict[str, Any]]:
-    """A Delta table's rows, as other people's tools see them."""
+    """A Delta table's rows, as other people's tools see them; sorted, since a table has no order."""
     table = DeltaTable(
         store.table_uri(f"{prefix}/"), version=version, storage_options=store.table_options() or None
     )
     rows: list[dict[str, Any]] = table.to_pyarrow_table().to_pylist()
-    return rows
+    return sorted(rows, key=str)
 
 
-def summary_rows(pipeline: Pipeline, dataset: str = "sales", version: int | None = None) -> list[dict[str, Any]]:
+def summary_rows(
+    pipeline: Pipeline, dataset: str = "sales", version: int | None = None
+) -> list[dict[str, Any]]:
     """The published summary's rows."""
     return table_rows(pipeline.lake.aggregated, keys.aggregate_table(dataset, "summary"), version)
 

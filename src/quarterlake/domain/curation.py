@@ -1,21 +1,25 @@
 """The state of a data set's curated months."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from quarterlake.domain.contract import fingerprint
+from quarterlake.domain.errors import LedgerError
 
 CURATE_VERSION = "1"
 """Goes up whenever the same parsed files and contract would give other curated bytes."""
 
 
 class MonthInput(msgspec.Struct, frozen=True):
-    """A parsed file's part in a month: how many records it brought, and how many were accepted."""
+    """A parsed file's part in a month: how many records it brought, and how many were accepted.
+
+    `landing` is the landing that brought it when the month was made; the same bytes may have landed again since.
+    """
 
     source: str
     sha256: str
-    parsed: str
+    origin: str
     landing: int
     records: int
     accepted: int
@@ -24,9 +28,10 @@ class MonthInput(msgspec.Struct, frozen=True):
 class CuratedMonth(msgspec.Struct, frozen=True):
     """One month's curated file.
 
-    `id` identifies inputs, contract and logic; `rivals` are the months whose records share keys with this one's, and
-    `key_range` the least and the greatest value of the key's first column as text, over all versions. `conflicts` counts keys with versions that differ though none may
-    win (an inferred key), `equal_rows` equal records that no key removes.
+    `id` identifies inputs, contract and logic; `rows` are counted in the file that was written. `rivals` are the months
+    whose records share keys with this one's under the key that `key_id` identifies, `key_range` the least and the greatest
+    value of that key's first column as text, over all versions. `conflicts` counts keys with versions that differ though
+    none may win (an inferred key), `equal_rows` equal records that no key removes.
     """
 
     month: str
@@ -37,9 +42,19 @@ class CuratedMonth(msgspec.Struct, frozen=True):
     inputs: tuple[MonthInput, ...]
     columns: tuple[str, ...]
     rivals: tuple[str, ...] = ()
+    key_id: str | None = None
     key_range: tuple[str, str] | None = None
     conflicts: int = 0
     equal_rows: int = 0
+
+    def check(self) -> None:
+        """Raise LedgerError when the file holds other records than were accepted into it."""
+        accepted = sum(given.accepted for given in self.inputs)
+        if accepted != self.rows or any(not 0 <= given.accepted <= given.records for given in self.inputs):
+            raise LedgerError(
+                f"The curated month {self.month} does not balance: {accepted} records accepted, but {self.rows} in the file. "
+                "Nothing was published; please report it with the files of that month."
+            )
 
 
 class Curation(msgspec.Struct, frozen=True):
@@ -51,11 +66,13 @@ class Curation(msgspec.Struct, frozen=True):
     months: Mapping[str, CuratedMonth]
 
 
-def month_id(
-    inputs: list[tuple[int, str]], rivals: list[tuple[str, list[tuple[int, str]]]], content_id: str
-) -> str:
-    """Identifies a month's bytes by its inputs (landing number and parsed file), its rivals' and the contract."""
-    return fingerprint([sorted(inputs), sorted(rivals), content_id, CURATE_VERSION])
+def month_id(month: str, inputs: Sequence[tuple[str, str]], content_id: str) -> str:
+    """Identifies a month's bytes.
+
+    `inputs` are the origins of its files and of its rivals', each with the month that it is read for, in landing order:
+    the order alone decides between versions, so the same bytes landed again give the same month.
+    """
+    return fingerprint([month, list(inputs), content_id, CURATE_VERSION])
 
 
 def curation_id(dataset: str, months: Mapping[str, CuratedMonth]) -> str:

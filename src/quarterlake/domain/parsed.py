@@ -22,6 +22,7 @@ class StoredColumn(msgspec.Struct, frozen=True):
 class ParsedFile(msgspec.Struct, frozen=True):
     """One raw file's records as typed Parquet under one contract version, with its rejects.
 
+    `origin` identifies bytes, parser and the file name's timestamp, so that with a contract it identifies the records.
     `data` is the Parquet file's key, None when nothing was accepted; `rejects` that of its rejects. `records` is counted
     from the bytes; `months` has the accepted records by month. `misfits` is the evidence of the values that did
     not fit their column's type, `reject_counts` the rejects by reason, `nulls` the nulls by column. `unknown` are
@@ -30,6 +31,7 @@ class ParsedFile(msgspec.Struct, frozen=True):
     """
 
     id: str
+    origin: str
     sha256: str
     parse_id: str
     data: str | None = None
@@ -52,9 +54,14 @@ class ParsedFile(msgspec.Struct, frozen=True):
         return sum(self.months.values())
 
 
+def origin_of(sha256: str, name_time: str | None) -> str:
+    """Identifies what a file's records are made from, whatever contract they are read under."""
+    return fingerprint([sha256, PARSER_VERSION, name_time])
+
+
 def parsed_id(sha256: str, parse_id: str, name_time: str | None) -> str:
     """What parsing is memoised by: bytes, contract, parser, and the file name's timestamp where that is the record time."""
-    return fingerprint([sha256, parse_id, PARSER_VERSION, name_time])
+    return fingerprint([origin_of(sha256, name_time), parse_id])
 
 
 def reusable(parsed: ParsedFile, contract: Contract) -> bool:

@@ -136,7 +136,9 @@ class Landing:
         if (now.st_size, now.st_mtime_ns, now.st_ino) != (before.st_size, before.st_mtime_ns, before.st_ino):
             raise _ChangedError
 
-    def _record(self, file: SourceFile, key: str, sha256: str, size: int, report: IngestReport) -> Manifest:
+    def _record(
+        self, file: SourceFile, key: str, sha256: str, size: int, report: IngestReport
+    ) -> Manifest | None:
         """Put the manifest under the next free number; another process may take that first."""
         while True:
             known = self._known(file.dataset)
@@ -152,6 +154,8 @@ class Landing:
             if documents.write_once(self.raw, keys.manifest(file.dataset, manifest.sequence), manifest):
                 break
             del self._manifests[file.dataset]
+            if self._newest(file) == sha256:  # another process landed it
+                return None
         earlier = [m for m in known if m.source == file.source]
         known.append(manifest)
         landing = resolve(known)[-1]

@@ -76,7 +76,7 @@ def commit(store: Store, prefix: str, change: Commit) -> int:
 
     found = open_table(store, prefix)
     table = found or _create(store, prefix, change)
-    if found is not None and found.version() != change.base:
+    if table.version() != (0 if found is None else change.base):
         raise ConflictError(
             f"Another process committed to {store.url}/{prefix} in the meantime. Run the same command again."
         )

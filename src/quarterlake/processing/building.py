@@ -11,7 +11,7 @@ from quarterlake.domain.periods import Period, PeriodKind
 from quarterlake.domain.releases import Build, Observations, build_id
 from quarterlake.lake import documents, keys
 from quarterlake.processing.engines.port import PeriodView
-from quarterlake.processing.ledgers import accepted_by_file, file_entries
+from quarterlake.processing.ledgers import file_entries, parts_by_file
 from quarterlake.processing.user_sql import UserAggregate, load_aggregates
 
 if TYPE_CHECKING:
@@ -98,21 +98,30 @@ def build(
 
 
 def _ledger(curated: Curated, months: Sequence[CuratedMonth]) -> tuple[ReleaseEntry, ...]:
-    used = {given.landing for month in months for given in month.inputs}
-    accepted = accepted_by_file(curated.table.curation)
+    parts, used = parts_by_file(curated.table.curation), _used(curated, months)
     entries = file_entries(curated.landings, curated.parsed, curated.table.curation)
     return tuple(
-        release_entry(entry, accepted.get(landing.manifest.sequence, {}), [month.month for month in months])
+        release_entry(
+            entry,
+            {month: part.accepted for month, part in parts[entry.sha256].items()},
+            [month.month for month in months],
+        )
         for landing, entry in zip(curated.landings, entries, strict=True)
         if landing.manifest.sequence in used
     )
 
 
+def _used(curated: Curated, months: Sequence[CuratedMonth]) -> dict[int, str]:
+    """The live landings whose records are in months, by sequence, with their paths."""
+    hashes = {given.sha256 for month in months for given in month.inputs}
+    live = [landing.manifest for landing in curated.landings if landing.is_live]
+    return {manifest.sequence: manifest.source for manifest in live if manifest.sha256 in hashes}
+
+
 def _observations(
     curated: Curated, months: Sequence[CuratedMonth], rows: int, nulls: Mapping[str, int]
 ) -> Observations:
-    used = sorted({given.landing for month in months for given in month.inputs})
-    names = {landing.manifest.sequence: landing.manifest.source for landing in curated.landings}
+    used = _used(curated, months)
     return Observations(
         rows=rows,
         rows_by_month={month.month: month.rows for month in months},
@@ -120,7 +129,7 @@ def _observations(
         conflicts=sum(month.conflicts for month in months),
         equal_rows=sum(month.equal_rows for month in months),
         drift=tuple(
-            line for sequence in used for line in drift_of(names[sequence], curated.parsed[sequence])
+            line for number, source in used.items() for line in drift_of(source, curated.parsed[number])
         ),
     )
 

@@ -65,7 +65,9 @@ def _usual_instants(text: str, zone: str) -> str:
     utc = f"make_timestamptz(epoch_us(TRY_CAST(left({text}, 19) AS TIMESTAMP)))"
     cases = [f"WHEN strlen({text}) = 20 AND suffix({text}, 'Z') THEN {utc}"]
     if zone == "UTC":
-        cases.insert(0, f"WHEN strlen({text}) = 19 AND NOT suffix({text}, ')') THEN {utc}")  # not 1-1-1 00:00:00 (BC)
+        cases.insert(
+            0, f"WHEN strlen({text}) = 19 AND NOT suffix({text}, ')') THEN {utc}"
+        )  # not 1-1-1 00:00:00 (BC)
     return " ".join(cases)
 
 

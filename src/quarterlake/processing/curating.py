@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.column_types import Kind
+from quarterlake.domain.contract import Contract, fingerprint
 from quarterlake.domain.curation import CuratedMonth, Curation, curation_id, month_id
 from quarterlake.domain.errors import IntegrityError
 from quarterlake.lake import delta, documents, keys
@@ -16,7 +17,6 @@ from quarterlake.processing.engines.port import CurateInput, CurateRequest
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from quarterlake.domain.contract import Contract
     from quarterlake.domain.landings import Landing
     from quarterlake.domain.parsed import ParsedFile
     from quarterlake.domain.progress import Progress
@@ -51,6 +51,7 @@ class _Plan:
     contract: Contract
     inputs: Sequence[CurateInput]
     rivals: tuple[str, ...]
+    key_id: str | None
     key_range: tuple[str, str] | None
 
 
@@ -118,12 +119,9 @@ def _plans(
     }
     ranges: dict[str, tuple[str, str] | None] = {}
     rivals: dict[str, set[str]] = {month: set() for month in by_month}
-    if contract.key_declared and contract.key_scope == "dataset" and contract.key:
-        changed = {
-            month
-            for month, inputs in by_month.items()
-            if month not in old or _parsed_ids(inputs) != _old_ids(old[month])
-        }
+    key_id = _key_id(contract)
+    if key_id is not None:
+        changed = {month for month, inputs in by_month.items() if _is_changed(inputs, old.get(month), key_id)}
         ranges = {
             m: engine.key_range(contract, m, by_month[m]) if m in changed else old[m].key_range
             for m in by_month
@@ -131,26 +129,37 @@ def _plans(
         rivals = _rivals(engine, contract, by_month, old, changed, ranges)
     return {
         month: _Plan(
-            id=month_id(
-                _parsed_ids(inputs),
-                [(rival, _parsed_ids(by_month[rival])) for rival in sorted(rivals[month])],
-                restricted[month].content_id,
-            ),
+            id=month_id(month, _inputs_of([month, *rivals[month]], by_month), restricted[month].content_id),
             contract=restricted[month],
             inputs=inputs,
             rivals=tuple(sorted(rivals[month])),
+            key_id=key_id,
             key_range=ranges.get(month),
         )
         for month, inputs in by_month.items()
     }
 
 
-def _parsed_ids(inputs: Sequence[CurateInput]) -> list[tuple[int, str]]:
-    return sorted((given.manifest.sequence, given.parsed.id) for given in inputs)
+def _key_id(contract: Contract) -> str | None:
+    """Identifies a declared key that is unique in the whole data set; None where months do not touch each other."""
+    if not (contract.key and contract.key_declared and contract.key_scope == "dataset"):
+        return None
+    return fingerprint([(name, str(contract.column(name).type)) for name in contract.key])
 
 
-def _old_ids(month: CuratedMonth) -> list[tuple[int, str]]:
-    return sorted((given.landing, given.parsed) for given in month.inputs)
+def _is_changed(inputs: Sequence[CurateInput], old: CuratedMonth | None, key_id: str) -> bool:
+    """Whether a month's key range and rivals must be found anew."""
+    if old is None or old.key_id != key_id:
+        return True
+    return sorted(given.parsed.origin for given in inputs) != sorted(given.origin for given in old.inputs)
+
+
+def _inputs_of(months: Sequence[str], by_month: Mapping[str, Sequence[CurateInput]]) -> list[tuple[str, str]]:
+    """The origins of months' files with the month each is read for, in landing order."""
+    read = [
+        (given.manifest.sequence, month, given.parsed.origin) for month in months for given in by_month[month]
+    ]
+    return [(month, origin) for _, month, origin in sorted(read)]
 
 
 def _rivals(
@@ -203,6 +212,7 @@ def _curate_months(
         _request(dataset, month, plan, by_month) for month, plan in plans.items() if month not in made
     ]
     for done in engine.curate(requests):
+        done.check()
         documents.write_once(lake.curated, keys_of[done.month], done)
         made[done.month] = done
         progress.step(done.month)
@@ -219,6 +229,7 @@ def _request(
         contract=plan.contract,
         inputs=plan.inputs,
         rivals={rival: by_month[rival] for rival in plan.rivals},
+        key_id=plan.key_id,
         key_range=plan.key_range,
         path=keys.curated_file(month, plan.id),
     )

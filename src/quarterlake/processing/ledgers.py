@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,13 +17,21 @@ if TYPE_CHECKING:
     from quarterlake.domain.parsed import ParsedFile
 
 
-def accepted_by_file(curation: Curation | None) -> dict[int, dict[str, int]]:
-    """For each landing's sequence, its accepted records by month."""
-    accepted: dict[int, dict[str, int]] = {}
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a file brought to one month, and how much of it was accepted."""
+
+    records: int
+    accepted: int
+
+
+def parts_by_file(curation: Curation | None) -> dict[str, dict[str, Part]]:
+    """For the hash of each curated file, its part in each month."""
+    parts: dict[str, dict[str, Part]] = {}
     for month in curation.months.values() if curation else ():
         for given in month.inputs:
-            accepted.setdefault(given.landing, {})[month.month] = given.accepted
-    return accepted
+            parts.setdefault(given.sha256, {})[month.month] = Part(given.records, given.accepted)
+    return parts
 
 
 def file_entries(
@@ -31,27 +40,28 @@ def file_entries(
     """Where the records of every landed file went, in landing order.
 
     The records of a landing that was corrected are superseded, all but its rejects; bytes that had landed before count
-    nothing. A file that is not parsed yet has no records yet.
+    nothing. A file that is not parsed yet has no records yet; one that is not curated yet does not balance until it is.
     """
-    accepted = accepted_by_file(curation)
+    parts = parts_by_file(curation)
     return [
-        _entry(landing, parsed.get(landing.manifest.sequence), accepted.get(landing.manifest.sequence, {}))
+        _entry(landing, parsed.get(landing.manifest.sequence), parts.get(landing.manifest.sha256, {}))
         for landing in landings
     ]
 
 
-def _entry(landing: Landing, parsed: ParsedFile | None, accepted: Mapping[str, int]) -> FileEntry:
+def _entry(landing: Landing, parsed: ParsedFile | None, parts: Mapping[str, Part]) -> FileEntry:
     manifest = landing.manifest
     entry = FileEntry(manifest.dataset, manifest.source, manifest.sha256, manifest.size)
     if landing.duplicate_of is not None:
         return msgspec.structs.replace(entry, duplicate_of=landing.duplicate_of)
     if parsed is None or parsed.error is not None:
         return msgspec.structs.replace(entry, error=parsed.error if parsed else None)
-    here = sum(accepted.values())
+    if landing.replaced_by is not None:
+        return msgspec.structs.replace(
+            entry, records=parsed.records, rejected=parsed.rejected, superseded=parsed.accepted
+        )
+    accepted = sum(part.accepted for part in parts.values())
+    superseded = sum(part.records - part.accepted for part in parts.values())
     return msgspec.structs.replace(
-        entry,
-        records=parsed.records,
-        accepted=here,
-        rejected=parsed.rejected,
-        superseded=parsed.accepted - here,
+        entry, records=parsed.records, accepted=accepted, rejected=parsed.rejected, superseded=superseded
     )

@@ -40,6 +40,7 @@ class ParseJob:
     """
 
     id: str
+    origin: str
     name: str
     sha256: str
     raw: Path
@@ -66,7 +67,11 @@ def parse_file(connection: DuckDBPyConnection, job: ParseJob, scratch: Path) -> 
             return _parse(connection, job, source, scratch)
     except UnreadableFileError as refused:
         document = ParsedFile(
-            id=job.id, sha256=job.sha256, parse_id=job.contract.parse_id, error=str(refused)
+            id=job.id,
+            origin=job.origin,
+            sha256=job.sha256,
+            parse_id=job.contract.parse_id,
+            error=str(refused),
         )
         return ParseOutcome(document, None, None)
 
@@ -99,6 +104,7 @@ def _parse(connection: DuckDBPyConnection, job: ParseJob, source: PlainSource, s
     data = _by_month(connection, staged, months, options)
     document = ParsedFile(
         id=job.id,
+        origin=job.origin,
         sha256=job.sha256,
         parse_id=contract.parse_id,
         records=records,

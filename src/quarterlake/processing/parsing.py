@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from quarterlake.domain.naming import NameTimestamp, timestamp_in
-from quarterlake.domain.parsed import ParsedFile, parsed_id, reusable
+from quarterlake.domain.parsed import ParsedFile, origin_of, parsed_id, reusable
 from quarterlake.domain.periods import PeriodKind
 from quarterlake.lake import documents, keys
 from quarterlake.processing.engines.port import ParseRequest
@@ -71,9 +71,14 @@ class Parsing:
         return stamp.start.isoformat()
 
     def _id(self, manifest: Manifest, contract: Contract) -> str:
-        return parsed_id(
-            manifest.sha256, contract.parse_id, None if contract.record_time else self.name_time(manifest)
-        )
+        return parsed_id(manifest.sha256, contract.parse_id, self._deciding_time(manifest, contract))
+
+    def _origin(self, manifest: Manifest, contract: Contract) -> str:
+        return origin_of(manifest.sha256, self._deciding_time(manifest, contract))
+
+    def _deciding_time(self, manifest: Manifest, contract: Contract) -> str | None:
+        """The file name's timestamp where that is the record time."""
+        return None if contract.record_time else self.name_time(manifest)
 
     def _reuse(
         self, dataset: str, manifests: Sequence[Manifest], contract: Contract, before: Contract
@@ -86,7 +91,11 @@ class Parsing:
                 present = {column.name for column in parsed.columns}
                 missing = tuple(c.name for c in contract.columns if c.name not in present)
                 again = msgspec.structs.replace(
-                    parsed, id=self._id(manifest, contract), parse_id=contract.parse_id, missing=missing
+                    parsed,
+                    id=self._id(manifest, contract),
+                    origin=self._origin(manifest, contract),
+                    parse_id=contract.parse_id,
+                    missing=missing,
                 )
                 documents.write_once(self.lake.curated, keys.parsed(dataset, again.id, "json"), again)
                 kept[manifest.sequence] = again
@@ -98,7 +107,10 @@ class Parsing:
         if not manifests:
             return {}
         self.progress.start(f"parse {dataset}", len(manifests))
-        requests = [ParseRequest(self._id(m, contract), m, self.name_time(m), contract) for m in manifests]
+        requests = [
+            ParseRequest(self._id(m, contract), self._origin(m, contract), m, self.name_time(m), contract)
+            for m in manifests
+        ]
         by_id: dict[str, ParsedFile] = {}
         names = {request.id: request.manifest.source for request in requests}
         for parsed in self.engine.parse(requests):

@@ -86,7 +86,7 @@ def _format(name: str, path: Path) -> Format:
         raise UnreadableFileError(
             f"{name} is binary and no Parquet, gzip or zstd file. Send CSV, TSV, JSON or Parquet."
         )
-    if re.match(rb'\[\s*([\]{\["0-9tfn-]|$)', text):
+    if re.match(rb'\[\s*([{\]\["]|-?[0-9]|(true|false|null)\b|$)', text):
         return Format.JSON_ARRAY
     return Format.NDJSON if re.match(rb'\{\s*["}]', text) else Format.DELIMITED
 

@@ -80,7 +80,8 @@ def _run(gate: Gate, evaluation: Evaluation) -> GateResult | None:
     severity = rule.severity or _default_severity(gate, evaluation.contract)
     if severity is Severity.OFF:
         return None
-    threshold = gate.threshold if rule.threshold is None else rule.threshold
+    chosen = gate.threshold if rule.threshold is None else rule.threshold
+    threshold = None if chosen is None else float(chosen)
     found = gate.look(evaluation, 0.0 if threshold is None else threshold)
     return GateResult(gate.name, found.passed, severity, found.observed, threshold, found.message)
 

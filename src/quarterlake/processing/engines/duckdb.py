@@ -100,7 +100,13 @@ class DuckDBEngine:
         manifest = request.manifest
         with self._lake.raw.local([manifest.key]) as [raw], environment_faults():
             job = ParseJob(
-                request.id, manifest.source, manifest.sha256, raw, request.name_time, request.contract
+                request.id,
+                request.origin,
+                manifest.source,
+                manifest.sha256,
+                raw,
+                request.name_time,
+                request.contract,
             )
             outcome = parse_file(self._open_in_thread(), job, self._scratch)
         placed = {}
@@ -175,6 +181,8 @@ class DuckDBEngine:
             connection.execute(
                 f"COPY ({query}) TO {literal(target)} ({parquet_options(c.type for c in contract.columns)})"
             )
+            footer = rows(connection, f"SELECT sum(num_rows) FROM parquet_file_metadata({literal(target)})")
+            written = int(str(footer[0][0] or 0))
         size = target.stat().st_size
         self._lake.curated.adopt(target, f"{request.dataset}/{request.path}")
         inputs = tuple(_month_input(given, request.month, lost) for given in request.inputs)
@@ -183,10 +191,11 @@ class DuckDBEngine:
             id=request.id,
             path=request.path,
             size=size,
-            rows=sum(given.accepted for given in inputs),
+            rows=written,
             inputs=inputs,
             columns=tuple(c.name for c in contract.columns),
             rivals=tuple(sorted(request.rivals)),
+            key_id=request.key_id,
             key_range=request.key_range,
             conflicts=conflicts,
             equal_rows=equal,
@@ -339,7 +348,7 @@ def _month_input(given: CurateInput, month: str, lost: dict[int, int]) -> MonthI
     return MonthInput(
         source=given.manifest.source,
         sha256=given.manifest.sha256,
-        parsed=given.parsed.id,
+        origin=given.parsed.origin,
         landing=landing,
         records=brought,
         accepted=brought - lost.get(landing, 0),

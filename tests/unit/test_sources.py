@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import gzip
+import io
+import re
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from quarterlake.domain.errors import UnreadableFileError
+from quarterlake.processing.sources import Format, plain_source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def plain(folder: Path, data: bytes) -> tuple[Format, str, str, bytes]:
+    """The format, compression and encoding of a file, and its plain bytes."""
+    scratch = folder / "scratch"
+    scratch.mkdir(exist_ok=True)
+    raw = folder / "raw"
+    raw.write_bytes(data)
+    with plain_source("sales.csv", raw, scratch) as source:
+        found = source.format, source.compression, source.encoding, source.path.read_bytes()
+    assert list(scratch.iterdir()) == []
+    assert raw.read_bytes() == data
+    return found
+
+
+def zstd(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor().compress(data)
+
+
+def parquet() -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.table({"a": [1]}), file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "form"),
+    [
+        (b"a,b\n1,2\n", Format.DELIMITED),
+        (b'  [ {"a": 1}]', Format.JSON_ARRAY),
+        (b"[]", Format.JSON_ARRAY),
+        (b'{"a": 1}\n', Format.NDJSON),
+        (b'\xef\xbb\xbf{"a": 1}\n', Format.NDJSON),
+        (b'\n\n{"a": 1}\n', Format.NDJSON),
+        (b"{}\n", Format.NDJSON),
+        (b"[name],[value]\n1,2\n", Format.DELIMITED),
+        (b"{name},b\n1,2\n", Format.DELIMITED),
+        (parquet(), Format.PARQUET),
+    ],
+)
+def test_the_content_says_what_a_file_is(tmp_path: Path, data: bytes, form: Format) -> None:
+    assert plain(tmp_path, data) == (form, "none", "utf-8", data)
+
+
+@pytest.mark.parametrize(
+    ("packed", "compression"),
+    [
+        (gzip.compress(b"a,b\n1,2\n"), "gzip"),
+        (gzip.compress(b"a,b\n") + gzip.compress(b"1,2\n"), "gzip"),
+        (zstd(b"a,b\n1,2\n"), "zstd"),
+        (zstd(b"a,b\n") + zstd(b"1,2\n"), "zstd"),
+    ],
+)
+def test_compressed_files_are_unpacked_whole(tmp_path: Path, packed: bytes, compression: str) -> None:
+    assert plain(tmp_path, packed) == (Format.DELIMITED, compression, "utf-8", b"a,b\n1,2\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le"])
+def test_utf_16_becomes_utf_8(tmp_path: Path, encoding: str) -> None:
+    mark = {"utf-16-be": b"\xfe\xff", "utf-16-le": b"\xff\xfe"}.get(encoding, b"")
+    data = mark + "é,😀\r\n1,2\r\n".encode(encoding)
+    assert plain(tmp_path, data) == (Format.DELIMITED, "none", "utf-16", "é,😀\r\n1,2\r\n".encode())
+    assert plain(tmp_path, gzip.compress(data))[3] == "é,😀\r\n1,2\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "is empty"),
+        (b" \n\t\r\n", "is empty"),
+        (b"\xef\xbb\xbf", "is empty"),
+        (gzip.compress(b""), "is empty"),
+        (zstd(b""), "is empty"),
+        (gzip.compress(b"a,b\n" * 999)[:-9], "is broken gzip"),
+        (gzip.compress(b"a,b\n")[:5], "is broken gzip"),
+        (gzip.compress(b"a,b\n") + b"more", "is broken gzip"),
+        (zstd(b"a,b\n" * 999)[:-1], "is broken zstd"),
+        (zstd(b"a,b\n")[:6], "is broken zstd"),
+        (zstd(b"a,b\n") + b"more", "is broken zstd"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00", "is binary"),
+        (gzip.compress(gzip.compress(b"a,b\n")), "is binary"),
+        (parquet()[:-1], "no footer"),
+        (b"PAR1", "no footer"),
+        ("a,b\n".encode("utf-16") + b"\x00\xd8\x0a\x00", "begins like UTF-16"),
+        ("a,b\n".encode("utf-16") + b"\x00", "begins like UTF-16"),
+    ],
+)
+def test_what_is_no_data_is_refused_by_name(tmp_path: Path, data: bytes, said: str) -> None:
+    with pytest.raises(UnreadableFileError, match=rf"^sales\.csv .*{re.escape(said.split(' ', 1)[-1])}"):
+        plain(tmp_path, data)
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text("ab,\r\né", min_size=1).filter(str.strip), cut=st.integers(1, 60))
+def test_a_cut_off_file_is_never_taken_for_a_whole_one(tmp_path: Path, text: str, cut: int) -> None:
+    for packed in (gzip.compress(text.encode()), zstd(text.encode())):
+        assert plain(tmp_path, packed)[3] == text.encode()
+        if cut <= len(packed) - 4:
+            with pytest.raises(UnreadableFileError, match=r"^sales\.csv"):
+                plain(tmp_path, packed[:-cut])
+
+
+def test_a_file_larger_than_a_chunk_is_unpacked(tmp_path: Path) -> None:
+    data = b"a,b\n" + b"1,2\n" * 1_000_000
+    assert plain(tmp_path, gzip.compress(data, 1))[3] == data
+    assert plain(tmp_path, zstd(data))[3] == data
