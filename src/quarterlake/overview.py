@@ -22,7 +22,7 @@ from quarterlake.domain.releases import Build, Release
 from quarterlake.lake import documents, keys
 from quarterlake.lake.location import open_lake
 from quarterlake.processing.building import drift_of
-from quarterlake.processing.contracts import declared_contract, newest_inferred
+from quarterlake.processing.contracts import declared_contract, newest_inferred, parsed_earlier
 from quarterlake.processing.curating import current_curation
 from quarterlake.processing.ledgers import file_entries
 from quarterlake.processing.parsing import stamp_of
@@ -76,6 +76,8 @@ def known(pipeline: Pipeline, dataset: str) -> Known:
     parsed = (
         pipeline.parsing.known(dataset, pipeline.parsing.identities(landings, contract)) if contract else {}
     )
+    if contract is not None:
+        parsed = {**parsed_earlier(pipeline.parsing, dataset, landings, contract), **parsed}
     table = current_curation(pipeline.lake, dataset)
     return Known(dataset, landings, contract, parsed, table.curation if table else None)
 

@@ -19,7 +19,7 @@ from quarterlake.ingestion.seen import Seen
 from quarterlake.lake import documents, keys
 from quarterlake.lake.location import Lake, open_lake
 from quarterlake.processing.building import Curated, build, drift_of, wanted_aggregates
-from quarterlake.processing.contracts import Settled, declared_contract, settle
+from quarterlake.processing.contracts import Settled, declared_contract, parsed_earlier, settle
 from quarterlake.processing.curating import curate
 from quarterlake.processing.engines.duckdb import DuckDBEngine
 from quarterlake.processing.ledgers import file_entries
@@ -194,7 +194,9 @@ class Pipeline:
             return outcome, None
         outcome.contract = settled.contract
         table = curate(self.lake, self.engine, self.progress, settled.contract, landings, settled.parsed)
-        outcome.entries = file_entries(landings, settled.parsed, table.curation if table else None)
+        earlier = parsed_earlier(self.parsing, dataset, landings, settled.contract)
+        everything = {**earlier, **settled.parsed}
+        outcome.entries = file_entries(landings, everything, table.curation if table else None)
         for entry in outcome.entries:
             entry.check()
         for landing in landings:

@@ -165,9 +165,17 @@ def test_releases_have_the_shape_that_is_promised(prepared: Desk) -> None:
         assert (done.code, done.err) == (0, "")
         assert set(done.document) == {"releases"}
         [release] = done.document["releases"]
-        assert set(release) == set(
-            ["dataset", "aggregate", "period", "revision", "name", "version", "published_at", "rows", "files"]
-        )
+        assert set(release) == {
+            "dataset",
+            "aggregate",
+            "period",
+            "revision",
+            "name",
+            "version",
+            "published_at",
+            "rows",
+            "files",
+        }
         assert (release["name"], release["revision"]) == (RELEASE, 1)
         assert [set(file) for file in release["files"]] == [{"path", "size", "sha256", "rows"}]
         assert sum(file["rows"] for file in release["files"]) == release["rows"]
@@ -180,20 +188,18 @@ def test_the_ledger_has_the_shape_that_is_promised_and_balances(prepared: Desk) 
     done = prepared.ql("ledger", "sales", "--json")
     assert set(done.document) == {"files", "totals"}
     for entry in done.document["files"]:
-        assert set(entry) == set(
-            [
-                "dataset",
-                "source",
-                "sha256",
-                "size",
-                "records",
-                "accepted",
-                "rejected",
-                "superseded",
-                "duplicate_of",
-                "error",
-            ]
-        )
+        assert set(entry) == {
+            "dataset",
+            "source",
+            "sha256",
+            "size",
+            "records",
+            "accepted",
+            "rejected",
+            "superseded",
+            "duplicate_of",
+            "error",
+        }
         assert entry["records"] == entry["accepted"] + entry["rejected"] + entry["superseded"]
     assert done.document["totals"] == {
         "files": 3,

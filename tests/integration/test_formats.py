@@ -64,7 +64,7 @@ def parse(
     raw = folder / "raw"
     raw.write_bytes(data)
     stamp = "2026-01-01T00:00:00+00:00"
-    job = ParseJob("parsed", NAME, "0" * 64, raw, stamp, contract_of(columns, time))
+    job = ParseJob("parsed", "landed", NAME, "0" * 64, raw, stamp, contract_of(columns, time))
     outcome = parse_file(connection, job, folder)
     rows: list[tuple[Any, ...]] = []
     rejects: list[dict[str, Any]] = []
@@ -296,7 +296,7 @@ def test_a_column_may_have_any_name(
         Column("day", ColumnType.parse("date"), "day"),
     )
     contract = Contract("sales", columns, record_time="day")
-    outcome = parse_file(connection, ParseJob("parsed", NAME, "0" * 64, raw, None, contract), tmp_path)
+    outcome = parse_file(connection, ParseJob("parsed", "landed", NAME, "0" * 64, raw, None, contract), tmp_path)
     assert outcome.document.error is None
     assert dict(outcome.document.months) == {"2026-01": 1, "2026-02": 1}
     assert (outcome.document.records, outcome.document.rejected) == (3, 1)

@@ -86,7 +86,7 @@ class Claim(msgspec.Struct, frozen=True):
     claimed_at: str
     quality: QualityReport
     restores: str | None = None
-    holds_back: str | None = None
+    holds_back: tuple[str, ...] = ()
     run: str | None = None
 
 
@@ -100,8 +100,8 @@ class TableVersion(msgspec.Struct, frozen=True):
 class Release(msgspec.Struct, frozen=True):
     """The record that *is* a release: no record, no release, whatever the tables say.
 
-    `restores` names the earlier release that a rollback brought back, `holds_back` the build that stays unpublished
-    until its inputs change.
+    `restores` names the earlier release that a rollback brought back, `holds_back` the builds that stay unpublished
+    until their inputs change.
     """
 
     name: str
@@ -113,7 +113,7 @@ class Release(msgspec.Struct, frozen=True):
     quality: QualityReport
     tables: tuple[TableVersion, ...]
     restores: str | None = None
-    holds_back: str | None = None
+    holds_back: tuple[str, ...] = ()
     run: str | None = None
 
     def table_version(self, aggregate: str) -> int:
@@ -154,4 +154,4 @@ def needs_release(current: Release | None, build: str) -> bool:
     Not when the current release already is that build, nor when a rollback holds the build back: then only
     changed inputs, which make another build, are published.
     """
-    return current is None or build not in {current.build.id, current.holds_back}
+    return current is None or build not in {current.build.id, *current.holds_back}

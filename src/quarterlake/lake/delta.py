@@ -81,7 +81,7 @@ def commit(store: Store, prefix: str, change: Commit) -> int:
             f"Another process committed to {store.url}/{prefix} in the meantime. Run the same command again."
         )
     with table_faults(store):
-        held = [(field["name"], field["type"]) for field in json.loads(table.schema().to_json())["fields"]]
+        held = _columns(table)
         columns = _merged(held, change.columns)
         if columns != held:
             table = _change_schema(store, prefix, table, columns)
@@ -127,6 +127,23 @@ def commit(store: Store, prefix: str, change: Commit) -> int:
     return version
 
 
+def is_retyped(table: DeltaTable, columns: Sequence[tuple[str, str]]) -> bool:
+    """Whether a column of the table would get another type."""
+    held = dict(_columns(table))
+    return any(held.get(name, kind) != kind for name, kind in columns)
+
+
+def live_files(table: DeltaTable) -> list[TableFile]:
+    """The files that an unpartitioned table shows."""
+    actions = table.get_add_actions(flatten=True)
+    return [
+        TableFile(str(path), int(size), int(rows or 0), {})
+        for path, size, rows in zip(
+            *(actions.column(name).to_pylist() for name in ("path", "size_bytes", "num_records")), strict=True
+        )
+    ]
+
+
 def version_marked(table: DeltaTable, marks: Mapping[str, str]) -> int | None:
     """The newest version whose commit carries all these marks, None where none does."""
     for entry in _history(table):
@@ -167,6 +184,10 @@ def _schema(columns: Sequence[tuple[str, str]]) -> Any:
     from deltalake import Schema
 
     return Schema.from_json(_schema_json(columns))
+
+
+def _columns(table: DeltaTable) -> list[tuple[str, str]]:
+    return [(field["name"], field["type"]) for field in json.loads(table.schema().to_json())["fields"]]
 
 
 def _merged(held: Sequence[tuple[str, str]], wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

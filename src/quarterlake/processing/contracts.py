@@ -85,7 +85,7 @@ def settle(
             _store(parsing, dataset, 1, first)
             continue
         number, contract = newest
-        before = _previous(parsing, dataset, number)
+        before = _numbered(parsing, dataset, number - 1)
         parsed = parsing.parse_all(dataset, contract, landings, before)
         wider = _widen(parsing, contract, landings, parsed)
         if wider == contract:
@@ -94,6 +94,22 @@ def settle(
     raise ConflictError(
         f"The contract of {dataset} kept changing while it was being settled. Run the same command again."
     )
+
+
+def parsed_earlier(
+    parsing: Parsing, dataset: str, landings: Sequence[Landing], contract: Contract
+) -> dict[int, ParsedFile]:
+    """What corrected landings were parsed to, under this contract or an earlier one: the ledger still counts them."""
+    wanted = [landing for landing in landings if landing.replaced_by is not None]
+    found: dict[int, ParsedFile] = {}
+    newest = newest_inferred(parsing, dataset) if wanted else None
+    numbers = range(newest[0] if newest else 0, 0, -1)
+    for candidate in [contract, *(_numbered(parsing, dataset, number) for number in numbers)]:
+        left = [landing for landing in wanted if landing.manifest.sequence not in found]
+        if candidate is None or not left:
+            break
+        found |= parsing.known(dataset, parsing.identities(left, candidate))
+    return found
 
 
 def infer(parsing: Parsing, dataset: str, landings: Sequence[Landing]) -> Contract | None:
@@ -182,11 +198,9 @@ def _widened_type(column: Column, parsed: Sequence[ParsedFile]) -> ColumnType:
     return kind
 
 
-def _previous(parsing: Parsing, dataset: str, number: int) -> Contract | None:
-    if number == 1:
-        return None
-    text = parsing.lake.curated.get(keys.contract(dataset, number - 1))
-    return None if text is None else from_yaml(text.decode(), keys.contract(dataset, number - 1))
+def _numbered(parsing: Parsing, dataset: str, number: int) -> Contract | None:
+    text = parsing.lake.curated.get(keys.contract(dataset, number)) if number > 0 else None
+    return None if text is None else from_yaml(text.decode(), keys.contract(dataset, number))
 
 
 def _store(parsing: Parsing, dataset: str, number: int, contract: Contract) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from quarterlake.domain.column_types import INT64_DIGITS, MAX_DECIMAL_DIGITS
 from quarterlake.domain.contract import Contract, GateRule, Severity
 from quarterlake.domain.errors import ContractError
 from quarterlake.domain.quality import GateResult, QualityReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from quarterlake.domain.completeness import Completeness
     from quarterlake.domain.releases import Build, Release
 
@@ -171,22 +172,43 @@ def _required_not_null(given: Evaluation, threshold: float) -> Finding:
 
 
 def _schema_compatible(given: Evaluation, _: float) -> Finding:
+    """Columns may be added, and numbers may widen without loss; nothing may go or change otherwise."""
     if given.previous is None:
         return Finding(passed=True, observed=[], message="the first release")
     before = {a.name: {c.name: c.type for c in a.columns} for a in given.previous.build.aggregates}
     after = {a.name: {c.name: c.type for c in a.columns} for a in given.build.aggregates}
-    broken = []
-    for name, columns in before.items():
-        now = after.get(name)
-        if now is None:
-            broken.append(f"aggregate {name} is gone")
-            continue
-        broken += [
-            f"{name}.{column} {'is gone' if column not in now else f'was {kind}, is {now[column]}'}"
-            for column, kind in columns.items()
-            if now.get(column) != kind
-        ]
-    return Finding(not broken, broken, _some(broken) if broken else f"as in {given.previous.name}")
+    broken = [f"aggregate {name} is gone" for name in before if name not in after]
+    for name in before.keys() & after.keys():
+        for column, kind in before[name].items():
+            now = after[name].get(column)
+            if now is None:
+                broken.append(f"{name}.{column} is gone")
+            elif not widens(kind, now):
+                broken.append(f"{name}.{column} was {kind}, is {now}")
+    broken.sort()
+    message = _some(broken) if broken else f"compatible with {given.previous.name}"
+    return Finding(not broken, broken, message)
+
+
+def widens(old: str, new: str) -> bool:
+    """Whether a column of one type of Delta Lake's may go on as another: numbers with no fewer digits on either side.
+
+    Between the widest decimals only the scale counts: a sum that does not fit is an error where it is made.
+    """
+    if old == new:
+        return True
+    before, after = _digits(old), _digits(new)
+    if before is None or after is None or before[1] > after[1]:
+        return False
+    return before[0] <= after[0] or sum(before) == sum(after) == MAX_DECIMAL_DIGITS
+
+
+def _digits(kind: str) -> tuple[int, int] | None:
+    """The digits before and after the point of a number type."""
+    if kind == "long":
+        return INT64_DIGITS, 0
+    match = re.fullmatch(r"decimal\((\d+),(\d+)\)", kind)
+    return (int(match[1]) - int(match[2]), int(match[2])) if match else None
 
 
 def _volume_change(given: Evaluation, threshold: float) -> Finding:
@@ -221,6 +243,20 @@ def _files_readable(given: Evaluation, threshold: float) -> Finding:
     )
 
 
+def _corrections_readable(given: Evaluation, threshold: float) -> Finding:
+    """A published file that was corrected to one that cannot be read would silently take its records away."""
+    before = given.previous
+    if before is None or before.period != given.build.period:
+        return Finding(passed=True, observed=[], message="nothing published of this period yet")
+    lost = sorted({entry.source for entry in before.build.ledger} & given.refused.keys())
+    message = (
+        f"{_some(lost)}: published in {before.name}, and their corrections cannot be read"
+        if lost
+        else "every correction was read"
+    )
+    return Finding(len(lost) <= threshold, lost, message)
+
+
 def _within_contract(given: Evaluation, threshold: float) -> Finding:
     drift = given.build.observations.drift
     return Finding(
@@ -247,6 +283,7 @@ GATES = (
     Gate("volume_change", Severity.WARNING, 0.5, _volume_change),
     Gate("null_rate_change", Severity.WARNING, 0.1, _null_rate_change),
     Gate("files_readable", Severity.WARNING, 0, _files_readable),
+    Gate("corrections_readable", Severity.ERROR, 0, _corrections_readable),
     Gate("within_contract", Severity.WARNING, 0, _within_contract),
 )
 """All gates, in the order in which they are reported."""

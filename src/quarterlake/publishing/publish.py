@@ -21,6 +21,8 @@ from quarterlake.publishing.releases import claims_of, current_release
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from deltalake import DeltaTable
+
     from quarterlake.domain.quality import QualityReport
     from quarterlake.lake.stores import Store
 
@@ -51,7 +53,7 @@ def rollback(store: Store, target: Release, now: datetime, run: str | None = Non
     current = finish_claims(store, target.dataset, target.period)
     if current is not None and current.build.id == target.build.id:
         return current
-    held = current.build.id if current else None
+    held = (*current.holds_back, current.build.id) if current else ()
     return _next_revision(
         store, target.build, target.quality, now, current, run=run, restores=target.name, holds_back=held
     )
@@ -76,7 +78,7 @@ def _next_revision(
     *,
     run: str | None,
     restores: str | None = None,
-    holds_back: str | None = None,
+    holds_back: tuple[str, ...] = (),
 ) -> Release:
     claim = Claim(
         dataset=build.dataset,
@@ -90,14 +92,13 @@ def _next_revision(
         run=run,
     )
     key = keys.claim(build.dataset, build.period, claim.revision)
-    if not documents.write_once(store, key, claim):
-        standing = documents.read(store, key, Claim)
-        if standing is None or standing.build != build.id or standing.restores != restores:
-            raise ConflictError(
-                f"Another process is publishing {build.dataset} {build.period}. Run the same command again."
-            )
-        claim = standing
-    return _finish(store, claim)
+    documents.write_once(store, key, claim)
+    standing = documents.read(store, key, Claim)
+    if standing is None or standing.build != build.id or standing.restores != restores:
+        raise ConflictError(
+            f"Another process is publishing {build.dataset} {build.period}. Run the same command again."
+        )
+    return _finish(store, standing)
 
 
 def _finish(store: Store, claim: Claim) -> Release:
@@ -174,7 +175,7 @@ def _commit(
             base=int(table.version()) if table else None,
             columns=columns,
             add=[_table_file(prefix, file) for file in add if file not in remove],
-            remove=[_table_file(prefix, file) for file in remove if file not in add],
+            remove=_removed(table, prefix, columns, [file for file in remove if file not in add]),
             marks=marks,
         )
         try:
@@ -182,6 +183,23 @@ def _commit(
         except ConflictError:
             continue
     raise ConflictError(f"Others kept committing to {store.url}/{prefix}. Run the same command again.")
+
+
+def _removed(
+    table: DeltaTable | None, prefix: str, columns: list[tuple[str, str]], replaced: list[DataFile]
+) -> list[delta.TableFile]:
+    """The files that a commit takes out of a table: those that are replaced, of those that it shows.
+
+    When a column gets another type, all: readers cannot read two types as one column. The other periods come back with
+    their own next revisions, which that change of the contract asks for too; their releases stay as they are.
+    """
+    if table is None:
+        return []
+    shown = delta.live_files(table)
+    if delta.is_retyped(table, columns):
+        return shown
+    paths = {_table_file(prefix, file).path for file in replaced}
+    return [file for file in shown if file.path in paths]
 
 
 def _table_file(prefix: str, file: DataFile) -> delta.TableFile:
