@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _SPACE = b" \t\r\n"
-_LINE = re.compile(rb"([^ \t\r\n][^\n]*+)")
-_SIMPLE = re.compile(rb"\[[^][{}]*+\]|\{[^][{}]*+\}")
+_LINE = re.compile(rb"([^ \t\r\n][^\n]*)")
+_SIMPLE = re.compile(rb"\[[^][{}]*\]|\{[^][{}]*\}")
 _BRACKET = re.compile(rb"[][{}]")
 # Few passes fold nearly all records away; a bound keeps deep nesting from costing a pass a level.
 _FOLDS = 4

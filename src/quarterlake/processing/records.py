@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 _TEXT = b"\xff"
 # With a quote for less than so many bytes, splitting at quotes is faster than matching what they enclose.
 _DENSE = 16
-_BLANK_RUN = re.compile(rb"\n++")
-_LINE = re.compile(rb"(?!\Z)([^\r\n]*+)(?:\r\n?|\n|\Z)")
-_FILLED_LINE = re.compile(rb"([^\r\n]++)(?:\r\n?|\n|\Z)")
+_BLANK_RUN = re.compile(rb"\n+")
+_LINE = re.compile(rb"(?!\Z)([^\r\n]*)(?:\r\n?|\n|\Z)")
+_FILLED_LINE = re.compile(rb"([^\r\n]+)(?:\r\n?|\n|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class _DelimitedSplitter:
         delimiter, quote = (b"\\x%02x" % ord(byte or b"\0") for byte in (shape.delimiter, shape.quote))
         # Both begin with the bare quote, which the regex engine looks for at memchr's speed.
         opening = rb"Q(?:(?<![^D\r\n]Q)|(?<=[ ]Q)(?<![^D\r\n][ ]Q))"
-        stretch = opening + rb"[^Q]*+(?:Q[ ]*+Q[^Q]*+)*+(?:Q|\Z)"
+        stretch = opening + rb"[^Q]*(?:Q[ ]*Q[^Q]*)*(?:Q|\Z)"
         self._opening = re.compile(opening.replace(b"Q", quote).replace(b"D", delimiter))
         self._stretch = re.compile(stretch.replace(b"Q", quote).replace(b"D", delimiter))
         self._line = _LINE if shape.columns == 1 else _FILLED_LINE
