@@ -18,7 +18,7 @@ from quarterlake.domain.ledger import FileEntry, totals
 from quarterlake.domain.parsed import ParsedFile
 from quarterlake.domain.periods import Period
 from quarterlake.domain.quality import QualityReport
-from quarterlake.domain.releases import Build, Release
+from quarterlake.domain.releases import Build, Release, checked_dataset_name
 from quarterlake.lake import documents, keys
 from quarterlake.lake.location import open_lake
 from quarterlake.processing.building import drift_of
@@ -26,7 +26,7 @@ from quarterlake.processing.contracts import declared_contract, newest_inferred,
 from quarterlake.processing.curating import current_curation
 from quarterlake.processing.ledgers import file_entries
 from quarterlake.processing.parsing import stamp_of
-from quarterlake.publishing.releases import releases_of
+from quarterlake.publishing.releases import datasets_with_releases, releases_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ class Known(msgspec.Struct, frozen=True):
 
 def known(pipeline: Pipeline, dataset: str) -> Known:
     """What the lake holds of a data set. Raises UsageError where nothing of it has landed."""
-    landings = pipeline.landings(dataset)
+    landings = pipeline.landings(checked_dataset_name(dataset))
     if not landings:
         raise UsageError(
             f"No data set {dataset} has landed in {pipeline.settings.lake}. There are: {', '.join(pipeline.datasets()) or 'none'}."
@@ -84,7 +84,7 @@ def known(pipeline: Pipeline, dataset: str) -> Known:
 
 def chosen(pipeline: Pipeline, dataset: str | None) -> list[Known]:
     """One data set, or all."""
-    return [known(pipeline, name) for name in ([dataset] if dataset else pipeline.datasets())]
+    return [known(pipeline, name) for name in (pipeline.datasets() if dataset is None else [dataset])]
 
 
 def ledger_entries(pipeline: Pipeline, dataset: str | None) -> list[FileEntry]:
@@ -113,9 +113,16 @@ def reject_entries(pipeline: Pipeline, dataset: str | None) -> Iterator[RejectEn
 
 
 def all_releases(pipeline: Pipeline, dataset: str | None) -> list[Release]:
-    """Releases in the order in which they were published, newest last."""
+    """Releases in the order in which they were published, newest last. Raises UsageError for a data set that there is not."""
     store = pipeline.lake.aggregated
-    names = [dataset] if dataset else store.list_folders(f"{keys.OURS}/")
+    names = datasets_with_releases(store)
+    if dataset is not None:
+        known = {*names, *pipeline.datasets()}
+        if checked_dataset_name(dataset) not in known:
+            raise UsageError(
+                f"No data set {dataset} has landed in {pipeline.settings.lake}. There are: {', '.join(sorted(known)) or 'none'}."
+            )
+        names = [dataset]
     found = [release for name in names for release in releases_of(store, name)]
     return sorted(found, key=lambda r: (r.published_at, r.dataset, Period.parse(r.period), r.revision))
 

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Self
 from quarterlake.domain.completeness import Completeness, assess
 from quarterlake.domain.contract import Contract, fingerprint
 from quarterlake.domain.errors import GateError, UsageError
-from quarterlake.domain.landings import Landing, Manifest, resolve
+from quarterlake.domain.landings import Landing, resolve
 from quarterlake.domain.periods import Period
 from quarterlake.domain.progress import Progress, Silence
 from quarterlake.domain.quality import QualityReport
-from quarterlake.domain.releases import Build, Release, needs_release
+from quarterlake.domain.releases import Build, Release, is_dataset_name, needs_release
 from quarterlake.ingestion.land import IngestReport
 from quarterlake.ingestion.land import Landing as LandingStage
 from quarterlake.ingestion.seen import Seen
 from quarterlake.lake import documents, keys
 from quarterlake.lake.location import Lake, open_lake
+from quarterlake.lake.manifests import read_manifests
 from quarterlake.processing.building import Curated, build, drift_of, wanted_aggregates
 from quarterlake.processing.contracts import Settled, declared_contract, parsed_earlier, settle
 from quarterlake.processing.curating import curate
@@ -98,18 +99,23 @@ class Pipeline:
 
     def ingest(self, source: Path, archive: Path | None = None) -> IngestReport:
         """Land what is new below a folder."""
-        stage = LandingStage(
-            self.lake.raw, Seen(source, self.settings.cache), self.progress, self.now, archive
-        )
-        return stage.ingest(source)
+        seen = Seen(source, self.settings.cache)
+        others = (self.lake.curated, self.lake.aggregated)
+        return LandingStage(self.lake.raw, seen, self.progress, self.now, archive, others).ingest(source)
 
     def datasets(self) -> list[str]:
-        """The data sets that have landed files."""
-        return self.lake.raw.list_folders("")
+        """The data sets that have a manifest; bytes without one are a landing that was cut short."""
+        raw = self.lake.raw
+        names = [name for name in raw.list_folders("") if is_dataset_name(name)]
+        return [
+            name
+            for name in names
+            if keys.manifests(name) in {f"{name}/{folder}/" for folder in raw.list_folders(f"{name}/")}
+        ]
 
     def landings(self, dataset: str) -> tuple[Landing, ...]:
         """All landings of a data set."""
-        return resolve(documents.read_all(self.lake.raw, keys.manifests(dataset), Manifest))
+        return resolve(read_manifests(self.lake.raw, dataset))
 
     def chosen(self, wishes: Wishes) -> list[str]:
         """The data sets that are asked for. Raises UsageError for one that has not landed, and for a period of the wrong kind."""

@@ -6,6 +6,7 @@ A setting comes from the command line, else from the environment, else from its 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -31,6 +32,9 @@ class Variable:
 
 
 MAX_THREADS = 256
+# https://duckdb.org/docs/stable/configuration/pragmas.html#memory-limit: powers of 1000 (MB) or 1024 (MiB)
+_MEMORY = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?) *([KMGT])(I?B)?")
+_LEAST_MEMORY, _MOST_MEMORY = 64e6, 1e15
 
 VARIABLES = (
     Variable(
@@ -49,7 +53,7 @@ VARIABLES = (
     Variable(
         "QUARTERLAKE_MEMORY",
         "400MB",
-        "What the embedded engine keeps in memory; beyond it, it spills to disk.",
+        "What the embedded engine keeps in memory, 64MB or more, such as 1.5GB; beyond it, it spills to disk.",
     ),
     Variable("QUARTERLAKE_THREADS", "", "Threads of the embedded engine, 1 to 256; empty for one a core."),
     Variable(
@@ -63,6 +67,7 @@ VARIABLES = (
         "Where hashes of unchanged source files are remembered; empty for the user's cache folder.",
     ),
     Variable("AWS_ENDPOINT_URL", "", "The S3 server's address; empty for Amazon's."),
+    Variable("AWS_ENDPOINT_URL_S3", "", "The same for S3 alone; it goes before AWS_ENDPOINT_URL."),
     Variable("AWS_REGION", "us-east-1", "The S3 region."),
     Variable("AWS_ACCESS_KEY_ID", "", "The S3 access key."),
     Variable("AWS_SECRET_ACCESS_KEY", "", "The S3 secret key.", secret=True),
@@ -106,7 +111,7 @@ def read_settings(
     settings = Settings(
         lake=value["QUARTERLAKE_LAKE"],
         contracts=Path(value["QUARTERLAKE_CONTRACTS"]),
-        aggregates=Path(value["QUARTERLAKE_AGGREGATES"]),
+        aggregates=_parsed(found["QUARTERLAKE_AGGREGATES"], _folder),
         ingest=_parsed(found["QUARTERLAKE_INGEST_PERIOD"], PeriodKind),
         publish=_parsed(found["QUARTERLAKE_PUBLISH_PERIOD"], PeriodKind),
         memory=_parsed(found["QUARTERLAKE_MEMORY"], _memory),
@@ -114,7 +119,7 @@ def read_settings(
         scratch=Path(value["QUARTERLAKE_SCRATCH"]) if value["QUARTERLAKE_SCRATCH"] else None,
         cache=_cache(value["QUARTERLAKE_CACHE"], environment),
         s3=S3Options(
-            endpoint=environment.get("AWS_ENDPOINT_URL_S3") or value["AWS_ENDPOINT_URL"] or None,
+            endpoint=value["AWS_ENDPOINT_URL_S3"] or value["AWS_ENDPOINT_URL"] or None,
             access_key_id=value["AWS_ACCESS_KEY_ID"] or None,
             secret_access_key=value["AWS_SECRET_ACCESS_KEY"] or None,
             session_token=value["AWS_SESSION_TOKEN"] or None,
@@ -147,10 +152,25 @@ def _parsed(setting: Setting, parse: Callable[[str], T]) -> T:
 
 
 def _memory(text: str) -> str:
-    number = text.strip().upper().rstrip("IB").rstrip("KMGT")
-    if not number.isdigit() or not text.strip()[-1:].isalpha():
+    match = _MEMORY.fullmatch(text.strip().upper())
+    if match is None:
+        raise ValueError(text)
+    base = 1024 if match[3] == "IB" else 1000
+    if not _LEAST_MEMORY <= float(match[1]) * base ** (" KMGT".index(match[2])) <= _MOST_MEMORY:
         raise ValueError(text)
     return text
+
+
+def _folder(text: str) -> Path:
+    """A folder that may not be there yet; any other thing of its name would be taken for an empty one."""
+    path = Path(text)
+    try:
+        usable = path.is_dir() or not path.exists()
+    except OSError:
+        usable = False
+    if not usable:
+        raise ValueError(text)
+    return path
 
 
 def _threads(text: str) -> int | None:

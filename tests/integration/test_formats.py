@@ -18,7 +18,7 @@ import pytest
 import zstandard
 
 from quarterlake.domain.column_types import ColumnType
-from quarterlake.domain.contract import Column, Contract
+from quarterlake.domain.contract import RESERVED_COLUMNS, Column, Contract
 from quarterlake.processing.parser import ParseJob, parse_file
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ def test_a_column_may_have_any_name(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, name: str, form: str
 ) -> None:
     """Two months, so that the rows are sorted, and a misfit, so that it is explained."""
-    ours = f"{name}_" if name in {"_source", "_month", "_time", "_raw"} else name
+    ours = f"{name}_" if name in RESERVED_COLUMNS else name
     values = [("1", "2026-01-05"), ("2", "2026-02-05"), ("x", "2026-01-06")]
     if form == "csv":
         text = io.StringIO(newline="")
@@ -296,7 +296,9 @@ def test_a_column_may_have_any_name(
         Column("day", ColumnType.parse("date"), "day"),
     )
     contract = Contract("sales", columns, record_time="day")
-    outcome = parse_file(connection, ParseJob("parsed", "landed", NAME, "0" * 64, raw, None, contract), tmp_path)
+    outcome = parse_file(
+        connection, ParseJob("parsed", "landed", NAME, "0" * 64, raw, None, contract), tmp_path
+    )
     assert outcome.document.error is None
     assert dict(outcome.document.months) == {"2026-01": 1, "2026-02": 1}
     assert (outcome.document.records, outcome.document.rejected) == (3, 1)

@@ -35,7 +35,7 @@ def only_reject(found: Parsed, data: bytes) -> dict[str, Any]:
     offset, raw = reject["byte_offset"], reject["raw"]
     assert reject["line"] == 1 + data[:offset].count(b"\n")
     plain = data[offset : offset + len(raw.encode())].decode(errors="replace")
-    assert raw.replace("\ufffd", "?")[:10] == plain.replace("\ufffd", "?")[:10]
+    assert raw[:10] == plain[: len(raw)][:10]
     assert dict(found.document.reject_counts) == {reject["reason"]: 1}
     return reject
 

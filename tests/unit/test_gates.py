@@ -97,6 +97,11 @@ FOUND: dict[str, Evaluation] = {
     "volume_change": after(msgspec.structs.replace(BUILD, observations=msgspec.structs.replace(SEEN, rows=1000, nulls={"id": 0, "amount": 100}))),
     "null_rate_change": after(msgspec.structs.replace(BUILD, observations=msgspec.structs.replace(SEEN, nulls={"id": 0, "amount": 80}))),
     "files_readable": dataclasses.replace(GOOD, refused={"sales/b.csv": "sales/b.csv is empty."}),
+    "corrections_readable": dataclasses.replace(
+        GOOD,
+        refused={ENTRY.source: f"{ENTRY.source} is empty."},
+        previous=msgspec.structs.replace(released(BUILD), period="2026-Q1"),
+    ),
     "within_contract": seen(drift=("sales/a.csv: column extra is new",)),
 }  # fmt: skip
 

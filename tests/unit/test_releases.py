@@ -20,14 +20,13 @@ from quarterlake.domain.releases import (
     Release,
     TableVersion,
     build_id,
+    is_dataset_name,
     needs_release,
     parse_release_name,
     release_name,
 )
 
-DATASETS = st.text(
-    st.characters(exclude_characters="@/\\\x00", exclude_categories=["Cs"]), min_size=1, max_size=100
-)
+DATASETS = st.from_regex(r"[a-z0-9][a-z0-9_]{0,40}", fullmatch=True).filter(is_dataset_name)
 PERIODS = (
     st.builds("{:04d}".format, st.integers(1, 9998))
     | st.builds("{:04d}-Q{}".format, st.integers(1, 9998), st.integers(1, 4))
@@ -99,7 +98,7 @@ def build(identity: str) -> Build:
     )
 
 
-def release(identity: str, *, revision: int = 1, holds_back: str | None = None) -> Release:
+def release(identity: str, *, revision: int = 1, holds_back: tuple[str, ...] = ()) -> Release:
     return Release(
         name=release_name("orders", "2026-Q3", revision),
         dataset="orders",
@@ -128,7 +127,7 @@ def test_changed_inputs_are_released() -> None:
 
 
 def test_a_rollback_holds_its_build_back_until_the_inputs_change() -> None:
-    rolled_back = release("A", revision=3, holds_back="B")
+    rolled_back = release("A", revision=3, holds_back=("B",))
     assert not needs_release(rolled_back, "B")
     assert not needs_release(rolled_back, "A")
     assert needs_release(rolled_back, "C")

@@ -58,7 +58,8 @@ def parquet() -> bytes:
     ],
 )
 def test_the_content_says_what_a_file_is(tmp_path: Path, data: bytes, form: Format) -> None:
-    assert plain(tmp_path, data) == (form, "none", "utf-8", data)
+    same = b"   " + data[3:] if data.startswith(b"\xef\xbb\xbf") else data
+    assert plain(tmp_path, data) == (form, "none", "utf-8", same)
 
 
 @pytest.mark.parametrize(

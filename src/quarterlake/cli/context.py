@@ -72,12 +72,15 @@ def opened(lake: str | None, contracts: str | None, aggregates: str | None) -> I
 
 
 def wishes(datasets: list[str] | None, periods: list[str] | None, *, allow_incomplete: bool) -> Wishes:
-    """What the user asked for. Raises UsageError for a period that does not read."""
+    """What the user asked for. Raises UsageError for a name that no data set can have, and for a period that does not read."""
     from quarterlake.domain.periods import Period
+    from quarterlake.domain.releases import checked_dataset_name
     from quarterlake.pipeline import Wishes
 
     return Wishes(
-        tuple(datasets or ()), tuple(Period.parse(text) for text in periods or ()), allow_incomplete
+        tuple(checked_dataset_name(name) for name in datasets or ()),
+        tuple(Period.parse(text) for text in periods or ()),
+        allow_incomplete,
     )
 
 

@@ -16,6 +16,7 @@ from quarterlake.cli.context import (
     LakeOption,
     opened,
     print_json,
+    wishes,
 )
 
 contract_app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -32,13 +33,18 @@ def show(
 ) -> None:
     """Print the contract in force as ODCS YAML: the user's, else the newest inferred one."""
     from quarterlake.domain.errors import UsageError
+    from quarterlake.domain.releases import checked_dataset_name
     from quarterlake.processing.contracts import declared_contract, newest_inferred
 
     with opened(lake, contracts, None) as pipeline:
+        checked_dataset_name(dataset)
         newest = newest_inferred(pipeline.parsing, dataset)
         contract = declared_contract(pipeline.settings.contracts, dataset) or (newest[1] if newest else None)
+        landed = [] if contract else pipeline.datasets()
     if contract is None:
-        raise UsageError(f"{dataset} has no contract yet. Write one, or let `quarterlake process` infer it.")
+        raise UsageError(
+            f"{dataset} has no contract yet. Write one, or let `quarterlake process` infer it. Data sets that have landed: {', '.join(landed) or 'none'}."
+        )
     _print(contract, as_json=json)
 
 
@@ -60,6 +66,7 @@ def infer(
     from quarterlake.processing.contracts import infer as infer_contract
 
     with opened(lake, contracts, None) as pipeline:
+        pipeline.chosen(wishes([dataset], None, allow_incomplete=False))
         contract = infer_contract(pipeline.parsing, dataset, pipeline.landings(dataset))
         folder: Path = pipeline.settings.contracts
     if contract is None:
@@ -76,6 +83,9 @@ def infer(
             file.write(to_yaml(contract))
     except FileExistsError:
         raise UsageError(f"{path} exists; move it away first, or leave out --write to compare.") from None
+    if json:
+        print_json(contract)
+        return
     typer.echo(f"{path} written; edit it, and the next run holds the data to it.")
 
 
@@ -93,6 +103,7 @@ def check(
     from quarterlake.processing.building import drift_of
 
     with opened(lake, contracts, aggregates) as pipeline:
+        pipeline.chosen(wishes([dataset], None, allow_incomplete=False))
         landings, settled = pipeline.settled(dataset)
     if settled is None:
         raise UsageError(f"No readable file of {dataset} has landed in {pipeline.settings.lake}.")

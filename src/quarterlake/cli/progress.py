@@ -64,7 +64,7 @@ class PlainLines:
 
 
 class BarLines:
-    """A bar a stage."""
+    """One bar, of the stage at work."""
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
@@ -72,6 +72,8 @@ class BarLines:
 
     def start(self, stage: str, total: int) -> None:
         """See Progress."""
+        if self._task is not None:
+            self._bars.remove_task(self._task)
         self._task = self._bars.add_task(stage, total=total, last="")
 
     def step(self, what: str) -> None:

@@ -10,8 +10,10 @@ import msgspec
 from quarterlake.domain.column_types import ColumnType
 from quarterlake.domain.errors import ContractError
 
-RESERVED_COLUMNS = frozenset({"_source", "_month", "_time", "_raw", "_landing", "_row"})
-"""Columns of ours begin with an underscore; a user's column of such a name is given another."""
+RESERVED_COLUMNS = frozenset(
+    {"_source", "_month", "_time", "_raw", "_landing", "_row", "file_row_number", "file_index"}
+)
+"""Columns of ours, and those that DuckDB adds to what it reads; a user's column of such a name is given another."""
 
 
 class Severity(StrEnum):

@@ -9,6 +9,7 @@ from quarterlake.domain.contract import Contract, fingerprint
 from quarterlake.domain.curation import CuratedMonth
 from quarterlake.domain.errors import UsageError
 from quarterlake.domain.ledger import ReleaseEntry
+from quarterlake.domain.naming import slug
 from quarterlake.domain.quality import QualityReport
 
 AGGREGATE_VERSION = "1"
@@ -135,13 +136,31 @@ def release_name(dataset: str, period: str, revision: int) -> str:
     return f"{dataset}@{period}.{revision}"
 
 
+def is_dataset_name(text: str) -> bool:
+    """Whether a data set can have this name, so that it is safe in keys."""
+    try:
+        return slug(text) == text
+    except UsageError:
+        return False
+
+
+def checked_dataset_name(text: str) -> str:
+    """The name of a data set as a user gave it. Raises UsageError where no data set can have it."""
+    if not is_dataset_name(text):
+        raise UsageError(
+            f"{text!r} is no data set's name; they are in lower case with letters, digits and _, such as orders. "
+            "`quarterlake status` lists them."
+        )
+    return text
+
+
 def parse_release_name(name: str) -> tuple[str, str, int]:
     """Data set, period and revision of a release's name; UsageError for anything else."""
     match = re.fullmatch(
         r"([^@/\\\x00]{1,100})@((?!0000)[0-9]{4}(?<!9999)(?:-(?:Q[1-4]|0[1-9]|1[0-2]))?)\.([1-9][0-9]{0,8})",
         name,
     )
-    if match is None:
+    if match is None or not is_dataset_name(match[1]):
         raise UsageError(
             f"{name!r} is no release's name; they look like orders@2026-Q3.1. `quarterlake releases` lists them."
         )

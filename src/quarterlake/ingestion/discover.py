@@ -6,14 +6,18 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import UsageError
 from quarterlake.domain.naming import dataset_of, is_unfinished, slug
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file to land: its path below the source folder, where it lies, its data set."""
+    """A file to land: its path below the source folder, where it lies (links followed), its data set."""
 
     source: str
     path: Path
@@ -29,24 +33,28 @@ class Discovery:
     refused: dict[str, str] = field(default_factory=dict)
 
 
-def discover(root: Path) -> Discovery:
+def discover(root: Path, lake: Collection[Path] = ()) -> Discovery:
     """All files below a folder, sorted by path. Only what lies inside it is taken: links that lead out are refused.
 
-    Raises UsageError when there is no such folder.
+    `lake` has the folders of the lake itself, links followed: they are skipped, or each run would land what the last one made.
+
+    Raises UsageError when there is no such folder, or when it lies in the lake.
     """
     if not root.is_dir():
         raise UsageError(
             f"{root} is not a folder. Name the folder that holds the data files, such as ./data_source."
         )
     real_root = root.resolve()
+    if any(real_root.is_relative_to(zone) for zone in lake):
+        raise UsageError(f"{root} lies in the lake. Name the folder that the data files come from.")
     found = Discovery()
-    _walk(real_root, real_root, root.name or real_root.name, found)
+    _walk(real_root, real_root, root.name or real_root.name, found, lake)
     _refuse_clashes(found)
     found.files.sort(key=lambda file: file.source)
     return found
 
 
-def _walk(folder: Path, root: Path, source_name: str, found: Discovery) -> None:
+def _walk(folder: Path, root: Path, source_name: str, found: Discovery, lake: Collection[Path]) -> None:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as refused:
@@ -57,8 +65,10 @@ def _walk(folder: Path, root: Path, source_name: str, found: Discovery) -> None:
         shown = _shown(path, root)
         if is_unfinished(entry.name):
             found.skipped[shown] = "hidden or unfinished by its name"
+        elif path in lake:
+            found.skipped[shown] = "the lake itself lies there"
         elif entry.is_dir(follow_symlinks=False):
-            _walk(path, root, source_name, found)
+            _walk(path, root, source_name, found, lake)
         elif reason := _refusal(path, root):
             found.refused[shown] = reason
         else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import shutil
 import stat
 import tempfile
 from dataclasses import dataclass, field
@@ -14,8 +13,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from quarterlake.domain.landings import Manifest, resolve
 from quarterlake.domain.naming import safe_file_name
+from quarterlake.ingestion.archive import check_archive, is_same, move_away
 from quarterlake.ingestion.discover import SourceFile, discover
 from quarterlake.lake import documents, keys
+from quarterlake.lake.folder import FolderStore
+from quarterlake.lake.manifests import read_manifests
 from quarterlake.lake.stores import disk_errors
 
 if TYPE_CHECKING:
@@ -47,27 +49,38 @@ class IngestReport:
 
 @dataclass(slots=True)
 class Landing:
-    """Lands the files of one source folder; `now` is when it was asked to."""
+    """Lands the files of one source folder; `now` is when it was asked to, `others` are the lake's other zones."""
 
     raw: Store
     seen: Seen
     progress: Progress
     now: datetime
     archive: Path | None = None
+    others: tuple[Store, ...] = ()
+    _landings: list[tuple[SourceFile, os.stat_result]] = field(default_factory=list)
     _manifests: dict[str, list[Manifest]] = field(default_factory=dict)
 
     def ingest(self, root: Path) -> IngestReport:
         """Land every new or changed file below a folder, in the order of their paths; each is safe to repeat.
 
-        Raises UsageError when there is no such folder, TransientError when the store or the disk fails.
+        Raises UsageError when there is no such folder or the archive cannot be used, TransientError when the store
+        or the disk fails.
         """
-        found = discover(root)
+        zones = {
+            Path(zone.url).resolve() for zone in (self.raw, *self.others) if isinstance(zone, FolderStore)
+        }
+        found = discover(root, zones)
+        real_root = root.resolve()
+        if self.archive is not None:
+            check_archive(self.archive, (real_root, *zones), [file.source for file in found.files])
         report = IngestReport(skipped=found.skipped, refused=found.refused)
         self.progress.start("ingest", len(found.files))
         for file in found.files:
             self._land(file, report)
             self.progress.step(file.source)
         self.seen.save()
+        if self.archive is not None:
+            report.unfinished += move_away(self._landings, real_root, self.archive)
         return report
 
     def _land(self, file: SourceFile, report: IngestReport) -> None:
@@ -80,7 +93,6 @@ class Landing:
         else:
             if manifest is None:
                 report.unchanged += 1
-            self._move_away(file)
 
     def _landed(self, file: SourceFile, report: IngestReport) -> Manifest | None:
         descriptor = os.open(file.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -93,10 +105,12 @@ class Landing:
             )
             self._check_unchanged(file, status)
             self.seen.remember(file.source, status, sha256)
-            if self._newest(file) == sha256:
-                return None
-            key = self._put(file, stream, status, sha256)
-        return self._record(file, key, sha256, status.st_size, report)
+            manifest = None
+            if self._newest(file) != sha256:
+                key = self._put(file, stream, status, sha256)
+                manifest = self._record(file, key, sha256, status.st_size, report)
+        self._landings.append((file, status))
+        return manifest
 
     def _newest(self, file: SourceFile) -> str | None:
         """The hash of the file's newest landing."""
@@ -105,7 +119,7 @@ class Landing:
 
     def _known(self, dataset: str) -> list[Manifest]:
         if dataset not in self._manifests:
-            self._manifests[dataset] = documents.read_all(self.raw, keys.manifests(dataset), Manifest)
+            self._manifests[dataset] = read_manifests(self.raw, dataset)
         return self._manifests[dataset]
 
     def _put(self, file: SourceFile, stream: BinaryIO, status: os.stat_result, sha256: str) -> str:
@@ -132,8 +146,7 @@ class Landing:
         return key
 
     def _check_unchanged(self, file: SourceFile, before: os.stat_result) -> None:
-        now = file.path.stat()
-        if (now.st_size, now.st_mtime_ns, now.st_ino) != (before.st_size, before.st_mtime_ns, before.st_ino):
+        if not is_same(file.path.stat(), before):
             raise _ChangedError
 
     def _record(
@@ -165,15 +178,3 @@ class Landing:
         if landing.duplicate_of is not None:
             report.duplicates[file.source] = landing.duplicate_of
         return manifest
-
-    def _move_away(self, file: SourceFile) -> None:
-        """Move a landed file to the archive, where the user named one; what lies there already is kept."""
-        if self.archive is None:
-            return
-        target = self.archive / file.source
-        target.parent.mkdir(parents=True, exist_ok=True)
-        copies = 0
-        while target.exists():
-            copies += 1
-            target = target.with_name(f"{PurePosixPath(file.source).name}.{copies}")
-        shutil.move(file.path, target)

@@ -7,11 +7,12 @@ both succeed and double its rows. Nothing of a table is ever vacuumed, and its l
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quarterlake.domain.errors import ConflictError, IntegrityError, StoreUnavailableError
+from quarterlake.domain.errors import ConflictError, DiskFullError, IntegrityError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from quarterlake.lake.stores import Store
 
 _RECENT = 4
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _KEEP_FOR_EVER = {
     "delta.logRetentionDuration": "interval 36500 days",
     "delta.deletedFileRetentionDuration": "interval 36500 days",
@@ -159,7 +161,7 @@ def newest_mark(table: DeltaTable, key: str) -> str | None:
 
 @contextmanager
 def table_faults(store: Store) -> Iterator[None]:
-    """Raise StoreUnavailableError for what delta-rs says when it cannot reach the store."""
+    """Raise StoreUnavailableError for what delta-rs says when it cannot reach the store, DiskFullError where a disk is full."""
     from deltalake.exceptions import TableNotFoundError
 
     try:
@@ -167,8 +169,13 @@ def table_faults(store: Store) -> Iterator[None]:
     except TableNotFoundError:
         raise
     except OSError as fault:
+        said = " ".join(_ANSI.sub("", str(fault)).split())
+        if "os error 28" in said or "No space left" in said:
+            raise DiskFullError(
+                f"There is no room left in {store.url}. Free some space, then run the same command again."
+            ) from fault
         raise StoreUnavailableError(
-            f"Cannot use the table in {store.url}: {str(fault)[:300]}. Check the store, then run the same command again."
+            f"Cannot use the table in {store.url}: {said[:300]}. Check the store, then run the same command again."
         ) from fault
 
 

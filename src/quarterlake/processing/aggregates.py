@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
+    from quarterlake.domain.contract import Column, Contract
     from quarterlake.processing.engines.port import PeriodView
     from quarterlake.processing.user_sql import UserAggregate
 
 _PARQUET = "FORMAT parquet, COMPRESSION zstd"
 _BYTES_A_VALUE = 48
-"""What `quantile_cont` was seen to take for a value at its peak: the value, twice while its buffer grows, on each of two threads."""
+"""What `quantile_disc` was seen to take for a value at its peak: the value, twice while its buffer grows, on each of two threads."""
+
+_SUM_LIMIT = 10**38
+_HUGEINT_LIMIT = 2**126
 
 _DELTA_TYPES = {
     "BOOLEAN": "boolean",
@@ -62,7 +67,10 @@ _STORED_AS = {
 
 
 def view_query(view: PeriodView, paths: Sequence[Path]) -> str:
-    """A query for the period's curated records: the contract's columns, NULL where a month has none of them."""
+    """A query for the period's curated records: the contract's columns, NULL where a month has none of them.
+
+    A negative zero is a zero: which of the two a minimum or a group shows would depend on threads.
+    """
     held = sorted(zip(view.months, paths, strict=True), key=lambda pair: (pair[0].columns, pair[0].month))
     selects = [
         _months_query(view, columns, [path for _, path in group])
@@ -72,20 +80,25 @@ def view_query(view: PeriodView, paths: Sequence[Path]) -> str:
 
 
 def _months_query(view: PeriodView, columns: Sequence[str], paths: Sequence[Path]) -> str:
-    parts = [
-        f"CAST({identifier(c.name) if c.name in columns else 'NULL'} AS {type_name(c.type)}) AS {identifier(c.name)}"
-        for c in view.contract.columns
-    ]
+    parts = [f"{_typed(c, held=c.name in columns)} AS {identifier(c.name)}" for c in view.contract.columns]
     return f"SELECT {', '.join(parts)} FROM read_parquet({literals(map(str, paths))})"
 
 
+def _typed(column: Column, *, held: bool) -> str:
+    value = f"CAST({identifier(column.name) if held else 'NULL'} AS {type_name(column.type)})"
+    return f"{value} + 0.0" if column.type.kind is Kind.FLOAT64 else value
+
+
 def write_summary(connection: DuckDBPyConnection, view: PeriodView, target: Path) -> None:
-    """Write the zero-config aggregate of a period; quartiles of more values than memory holds are sorted on disk."""
+    """Write the zero-config aggregate of a period; quartiles of more values than memory holds are sorted on disk.
+
+    Raises AggregateError where a sum could have more digits than a decimal.
+    """
     table = identifier(view.dataset)
     dimensions = view.contract.dimensions or ()
-    columns = summary_sql.measured_columns(view.contract)
+    columns = _measured_columns(view.contract)
     ranges = rows(connection, summary_sql.ranges_query(columns, table))[0]
-    measured = summary_sql.measures(columns, ranges)
+    measured = _measures(view.dataset, columns, ranges)
     _fill(connection, summary_sql.EXACT, summary_sql.exact_query(dimensions, measured, table))
     ordered = summary_sql.ordered_query(dimensions, measured, table)
     if ordered:
@@ -94,9 +107,43 @@ def write_summary(connection: DuckDBPyConnection, view: PeriodView, target: Path
     in_memory = int(str(ranges[0])) * _BYTES_A_VALUE <= _memory_limit(connection)
     quartiles = summary_sql.quartiles_query if in_memory else summary_sql.spilling_quartiles_query
     for position, measure in enumerate(measured):
-        _fill(connection, f"quartiles{position}", quartiles(dimensions, measure, table))
+        _fill(connection, summary_sql.quartiles_table(position), quartiles(dimensions, measure, table))
     query = summary_sql.final_query(view.period_column, view.period, dimensions, measured)
     connection.execute(f"COPY ({query}) TO {literal(target)} ({_PARQUET})")
+
+
+def _measured_columns(contract: Contract) -> list[Column]:
+    """The numbers that a summary describes: all but keys, PII and dimensions."""
+    left_out = {*contract.key, *(contract.dimensions or ())}
+    return [c for c in contract.columns if c.type.is_number and not c.pii and c.name not in left_out]
+
+
+def _measures(dataset: str, columns: Sequence[Column], ranges: Sequence[object]) -> list[summary_sql.Measure]:
+    """Which columns can be summed exactly, squares included, from the row of `summary_sql.ranges_query`.
+
+    Raises AggregateError where a sum could have more digits than a decimal.
+    """
+    count = int(str(ranges[0]))
+    largest = iter(ranges[1:])
+    found = []
+    for column in columns:
+        if column.type.kind is Kind.FLOAT64:
+            found.append(summary_sql.Measure(column, exact=False))
+            continue
+        unscaled = int(str(next(largest) or 0).replace(".", ""))
+        if count * unscaled >= _SUM_LIMIT:
+            raise AggregateError(
+                f"{dataset}/summary: the sum of the column {column.name} may need more than the 38 digits of a decimal: "
+                f"{count} records as large as {len(str(unscaled))} digits. Give the column a smaller type in the contract, "
+                "such as float64, or write a summary.sql of your own without it."
+            )
+        found.append(summary_sql.Measure(column, exact=_squares_fit(column, count, unscaled)))
+    return found
+
+
+def _squares_fit(column: Column, count: int, unscaled: int) -> bool:
+    short = unscaled < 10**summary_sql.SHORT_DECIMAL and column.type.scale <= summary_sql.SHORT_DECIMAL
+    return short and (count * unscaled) ** 2 < _HUGEINT_LIMIT
 
 
 def user_query(
@@ -104,32 +151,33 @@ def user_query(
 ) -> None:
     """Write a user's aggregate of a period, its rows sorted by all columns.
 
-    Raises AggregateError where the engine refuses it, or where its result has a column named like the period's.
+    Raises AggregateError where the engine refuses it, or where its result has a column named like the period's or two of one name.
     """
-    doubles = any(c.type.kind is Kind.FLOAT64 for c in view.contract.columns) or re.search(
-        r"\b(DOUBLE|FLOAT|REAL)\b", aggregate.duckdb
-    )
     try:
         described = rows(connection, f"SELECT column_name, column_type FROM (DESCRIBE {aggregate.duckdb})")
         query = _stored_query(view, aggregate, [(str(name), str(kind)) for name, kind in described])
-        if aggregate.order_sensitive and doubles:
-            with one_thread(connection):
-                connection.execute(f"COPY ({query}) TO {literal(target)} ({_PARQUET})")
-        else:
+        with one_thread(connection) if aggregate.order_sensitive else nullcontext():
             connection.execute(f"COPY ({query}) TO {literal(target)} ({_PARQUET})")
     except (duckdb.OutOfMemoryException, duckdb.IOException):
         raise
     except duckdb.Error as refused:
         message = str(refused).split("\n\nLINE")[0].strip()
+        named = re.search(r'"([^"]+)"', message)
+        where = aggregate.position_of(named[1] if named else "")
         raise AggregateError(
-            f"{view.dataset}/{aggregate.name}.sql: the engine refuses it: {message}. Mend the SQL and run again."
+            f"{where}: the engine refuses it: {message}. Mend the SQL and run again."
         ) from refused
 
 
 def _stored_query(view: PeriodView, aggregate: UserAggregate, described: Sequence[tuple[str, str]]) -> str:
     where = f"{view.dataset}/{aggregate.name}.sql"
     parts = [f"{literal(view.period)} AS {identifier(view.period_column)}"]
+    names = Counter(name.casefold() for name, _ in described)
     for name, kind in described:
+        if names[name.casefold()] > 1:
+            raise AggregateError(
+                f"{where}: its result has {names[name.casefold()]} columns named {name}. Give each a name of its own with AS."
+            )
         if name.casefold() == view.period_column:
             raise AggregateError(
                 f"{where}: its result has a column {name}, which quarterlake adds itself. Leave it out or give it another name."

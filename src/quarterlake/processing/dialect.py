@@ -7,7 +7,7 @@ import csv
 import io
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import UnreadableFileError
@@ -24,12 +24,18 @@ MAX_COLUMNS = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """A delimited file's delimiter, quote, whether its first record is a header, and its columns' names in order."""
+    """A delimited file's delimiter, quote, whether its first record is a header, and its columns' names in order.
+
+    `spelled` are the names as the header has them, before they were made unique; `blank` is the number of blank
+    lines before the header.
+    """
 
     delimiter: str
     quote: str
     header: bool
     columns: tuple[str, ...]
+    spelled: tuple[str, ...] = field(default=(), compare=False)
+    blank: int = 0
 
     def described(self) -> dict[str, str]:
         """For documents and people."""
@@ -61,7 +67,8 @@ def find_dialect(name: str, path: Path, expected: Collection[str] = ()) -> Diale
         )
     header = _is_header(first, records[1:], expected)
     names = first if header else [""] * len(first)
-    return Dialect(delimiter, '"', header, unique_names(names))
+    blank = _blank_lines(sample) if header else 0
+    return Dialect(delimiter, '"', header, unique_names(names), tuple(n.strip() for n in names), blank)
 
 
 def unique_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -85,6 +92,12 @@ def _sample(path: Path) -> str:
         if file.read(1):  # a record that the sample cuts is none of its records
             data = data[: max(data.rfind(b"\n"), data.rfind(b"\r")) + 1] or data
     return data.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
+
+
+def _blank_lines(sample: str) -> int:
+    """The number of line ends (LF, CRLF or CR) before the first record."""
+    ends = sample[: len(sample) - len(sample.lstrip("\r\n"))]
+    return len(ends.replace("\r\n", "\n"))
 
 
 def _records(sample: str, delimiter: str) -> list[list[str]]:

@@ -12,25 +12,28 @@ from quarterlake.domain.errors import DiskFullError, TransientError, UnreadableF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+_MIXED_LINE_ENDS = "state machine reached an invalid state"
+"""What DuckDB 2.0 says of a delimited file whose lines end in different ways."""
 _NO_ROOM = ("no space left", "disk quota", "could not write", "file too large")
 
 
 @contextmanager
-def environment_faults() -> Iterator[None]:
-    """Raise DiskFullError or TransientError for what the machine lacks; let all else through."""
+def environment_faults(scratch: Path) -> Iterator[None]:
+    """Raise DiskFullError or TransientError for what the machine lacks; let all else through. `scratch` is where work is done."""
     try:
         yield
     except OSError as fault:
         if fault.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise DiskFullError(
-                f"No room left on the disk ({fault.filename or 'scratch'}). Free some and run the same command again."
+                f"No room left on the disk of {fault.filename or scratch}. Free some and run the same command again."
             ) from fault
         raise
     except duckdb.OutOfMemoryException as fault:
         if "max_temp_directory_size" in str(fault) or any(sign in str(fault).lower() for sign in _NO_ROOM):
             raise DiskFullError(
-                f"No room left to spill to: {_first_line(fault)}. Free some and run the same command again."
+                f"No room left to spill to in {scratch}: {_first_line(fault)}. Free some and run the same command again."
             ) from fault
         raise TransientError(
             f"The engine ran out of memory: {_first_line(fault)}. Raise QUARTERLAKE_MEMORY and run the same command again."
@@ -38,16 +41,19 @@ def environment_faults() -> Iterator[None]:
     except duckdb.IOException as fault:
         if any(sign in str(fault).lower() for sign in _NO_ROOM):
             raise DiskFullError(
-                f"No room left on the disk: {_first_line(fault)}. Free some and run the same command again."
+                f"No room left on the disk of {scratch}: {_first_line(fault)}. Free some and run the same command again."
             ) from fault
         raise
 
 
 @contextmanager
-def reading(name: str) -> Iterator[None]:
-    """Raise UnreadableFileError, naming the file, for what DuckDB cannot read in it; our own mistakes pass."""
+def reading(name: str, path: Path) -> Iterator[None]:
+    """Raise UnreadableFileError for what DuckDB cannot read in the file at `path`, which the user knows as `name`.
+
+    Our own mistakes pass.
+    """
     try:
-        with environment_faults():
+        with environment_faults(path.parent):
             yield
     except (
         duckdb.CatalogException,
@@ -57,7 +63,14 @@ def reading(name: str) -> Iterator[None]:
     ):
         raise
     except duckdb.Error as fault:
-        raise UnreadableFileError(f"{name} cannot be read: {_first_line(fault)}") from fault
+        if _MIXED_LINE_ENDS in str(fault):
+            raise UnreadableFileError(
+                f"{name} mixes line ends (LF, CRLF or CR; a CR within a field must be quoted). "
+                "Write it with one kind of line end and send it again."
+            ) from fault
+        raise UnreadableFileError(
+            f"{name} cannot be read: {_first_line(fault).replace(str(path), name)}"
+        ) from fault
 
 
 def _first_line(fault: Exception) -> str:

@@ -18,7 +18,8 @@ from quarterlake.domain.parsed import ParsedFile, StoredColumn
 from quarterlake.domain.periods import MAX_YEAR, MIN_YEAR
 from quarterlake.processing.casts import misfits, stored
 from quarterlake.processing.faults import reading
-from quarterlake.processing.rejects import count_records, explain_misfits, write_rejects
+from quarterlake.processing.misfits import explain_misfits
+from quarterlake.processing.rejects import count_records, write_rejects
 from quarterlake.processing.relations import DROPPED, DROPPED_SCANS, Relation, SourceColumn, relation_of
 from quarterlake.processing.sources import PlainSource, plain_source
 from quarterlake.processing.sql import identifier, literal, parquet_options, rows, type_name
@@ -63,7 +64,7 @@ def parse_file(connection: DuckDBPyConnection, job: ParseJob, scratch: Path) -> 
     Raises TransientError and DiskFullError only, for what the machine lacks.
     """
     try:
-        with plain_source(job.name, job.raw, scratch) as source, reading(job.name):
+        with plain_source(job.name, job.raw, scratch) as source, reading(job.name, source.path):
             return _parse(connection, job, source, scratch)
     except UnreadableFileError as refused:
         document = ParsedFile(
@@ -91,7 +92,7 @@ def _parse(connection: DuckDBPyConnection, job: ParseJob, source: PlainSource, s
         )
 
     rejects = scratch / f"{job.id}.rejects.parquet"
-    found = explain_misfits(connection, staged, [(c.name, c.type) for c in present], relation)
+    found = explain_misfits(connection, staged, [(c.name, c.type) for c in present], contract.record_time)
     counts = write_rejects(connection, source, relation, found, rejects)
     rejected = sum(counts.values())
     months, nulls = _accepted(connection, staged, present)
@@ -142,6 +143,7 @@ def local_times(connection: DuckDBPyConnection, contract: Contract) -> Iterator[
 def match_columns(relation: Relation, contract: Contract) -> dict[str, SourceColumn]:
     """The file's column for each of the contract's, by name and never by position; case decides only between two."""
     exact = {column.name: column for column in relation.columns}
+    exact |= {column.spelled: column for column in reversed(relation.columns) if column.spelled}
     folded = {column.name.casefold(): column for column in relation.columns}
     found = {c.name: exact.get(c.source) or folded.get(c.source.casefold()) for c in contract.columns}
     return {name: column for name, column in found.items() if column is not None}
@@ -172,25 +174,26 @@ def typed_query(
 ) -> str:
     """A query for the records in the file's order: typed columns, `_month` (202607), and the texts of a misfit in `_raw`."""
     columns = [column for column in contract.columns if column.name in matched]
-    values, texts, conditions = [], [], []
+    values, texts, bad = [], [], ["_month IS NULL"]
     for position, column in enumerate(columns):
         given = matched[column.name]
         native = _native_value(given, column)
         values.append(
             f"{native or stored(given.text, column.type, contract.timezone)} AS {identifier(column.name)}"
         )
-        texts.append(f"{given.text} AS _t{position}")
-        condition = None if native else misfits(identifier(column.name), f"_t{position}", column.type)
-        conditions.append(condition)
-    broken = f", {relation.broken} AS _broken" if relation.broken else ""
-    inner = f"SELECT {', '.join(values)}, {', '.join(texts)}{broken} FROM {relation.sql}"
+        texts.append(f"t{position} := {given.text}")
+        if not native and (misfit := misfits(identifier(column.name), f"_raw.t{position}", column.type)):
+            bad.append(misfit)
+    if relation.broken:
+        texts += [f"broken := {relation.broken}", f"whole := {relation.whole}"]
+    inner = f"SELECT {', '.join(values)}, struct_pack({', '.join(texts)}) AS _raw FROM {relation.sql}"
     time = _time(contract, name_time)
-    bad = " OR ".join([*filter(None, conditions), "_month IS NULL", *(["_broken"] if broken else [])])
     names = ", ".join(identifier(column.name) for column in columns)
     kept = "" if contract.record_time else f", {time} AS _time"
-    raw = ", ".join(f"_t{position}" for position in range(len(columns)))
+    raw = ", ".join(f"_raw.t{position}" for position in range(len(columns)))
+    broken = f"WHEN _raw.broken THEN [{raw}, _raw.whole] " if relation.broken else ""
     placed = f"SELECT *, {_month(time, contract)} AS _month FROM ({inner})"
-    return f"SELECT {names}{kept}, _month, CASE WHEN {bad} THEN [{raw}] END AS _raw FROM ({placed})"
+    return f"SELECT {names}{kept}, _month, CASE {broken}WHEN {' OR '.join(bad)} THEN [{raw}] END AS _raw FROM ({placed})"
 
 
 def _native_value(given: SourceColumn, column: Column) -> str | None:

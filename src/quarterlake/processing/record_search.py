@@ -114,17 +114,28 @@ def locate(
         skipped_offsets: Where the records that the parser dropped begin, in bytes from 0. One may also point
             into the line ends and blank lines just before its record, as DuckDB's positions often do.
     """
-    search = _Search(ordinals, skipped_offsets)
+    return dict(_found(_Search(ordinals, skipped_offsets), parts, splitter))
+
+
+def locate_skipped(
+    parts: Iterable[Part], splitter: Splitter, skipped_offsets: Collection[int]
+) -> Iterator[tuple[int, Location]]:
+    """Yield for each of `locate`'s `skipped_offsets` where its record is, in the file's order."""
+    return _found(_Search((), skipped_offsets, skipped=True), parts, splitter)
+
+
+def _found(search: _Search, parts: Iterable[Part], splitter: Splitter) -> Iterator[tuple[int, Location]]:
     for part in parts:
         carry = splitter.carry
         begun = splitter.advance(part.data)
         search.enter(part, begun, splitter.gap(part.data))
         if search.hit:
             search.look(part, splitter.stretches(carry, part.data))
+            yield from search.take()
         if search.done:
             break
         search.leave(part)
-    return search.finish()
+    yield from search.finish()
 
 
 def count_newlines(data: bytes) -> int:
@@ -150,24 +161,30 @@ class _Search:
     begun, and of the skipped ones.
     """
 
-    def __init__(self, ordinals: Sequence[int], skipped_offsets: Collection[int]) -> None:
+    def __init__(
+        self, ordinals: Sequence[int], skipped_offsets: Collection[int], *, skipped: bool = False
+    ) -> None:
+        self._wants_skipped = skipped
         self._wanted = iter(ordinals)
         self._next = next(self._wanted, None)
         self._skipped = sorted(set(skipped_offsets))
         self._kept = self._kept_after = 0
         self._passed = self._passed_after = 0
         self._line = 1  # of the current part's first byte
+        self._seen = (0, 1)  # a place in the current part, and its line
         self._found: dict[int, Location] = {}
-        self._open: tuple[int, int, int, bytearray] | None = None  # ordinal, line, offset, text
+        self._open: tuple[int, int, int, bytearray] | None = None  # key, line, offset, text
 
     @property
     def done(self) -> bool:
-        return self._next is None and self._open is None
+        skipped = self._wants_skipped and self._passed_after < len(self._skipped)
+        return self._next is None and self._open is None and not skipped
 
     @property
     def hit(self) -> bool:
         """Whether the current part must be looked at closely."""
-        return self._open is not None or (self._next is not None and self._next < self._kept_after)
+        skipped = self._wants_skipped and self._passed < self._passed_after
+        return skipped or self._open is not None or (self._next is not None and self._next < self._kept_after)
 
     def enter(self, part: Part, begun: int, gap: int) -> None:
         """Go to the next part, in which `begun` records begin and whose last `gap` bytes precede another."""
@@ -182,29 +199,40 @@ class _Search:
 
     def look(self, part: Part, stretches: Iterable[Stretch]) -> None:
         """Take the wanted records that begin in a part, and more of the one in progress."""
-        ordinal, line, counted = self._kept, self._line, 0
+        ordinal, self._seen = self._kept, (0, self._line)
         skipped = iter(self._skipped[self._passed : self._passed_after])
         skip = next(skipped, None)
         for stretch in stretches:
             if stretch.start >= 0:
                 offset = part.offset + stretch.start
                 if skip is not None and skip <= offset and stretch.end > stretch.start:
+                    if self._wants_skipped:
+                        self._begin(skip, part, stretch.start)
                     skip = next(skipped, None)
-                    continue
-                if ordinal == self._next:
-                    line += count_newlines(part.data[counted : stretch.start])
-                    counted = stretch.start
-                    self._open = (ordinal, line, offset, bytearray())
-                    self._next = next(self._wanted, None)
-                ordinal += 1
+                else:
+                    if ordinal == self._next:
+                        self._begin(ordinal, part, stretch.start)
+                        self._next = next(self._wanted, None)
+                    ordinal += 1
             self._extend(part.data, stretch)
-            if self.done:
+            if self.done and skip is None:
                 break
 
-    def finish(self) -> dict[int, Location]:
-        """Return what was found; the file's end ends a record too."""
+    def take(self) -> list[tuple[int, Location]]:
+        """Return what was found since the last call, with its keys: ordinals, or skipped offsets."""
+        found, self._found = list(self._found.items()), {}
+        return found
+
+    def finish(self) -> list[tuple[int, Location]]:
+        """Return the rest of what was found; the file's end ends a record too."""
         self._close()
-        return self._found
+        return self.take()
+
+    def _begin(self, key: int, part: Part, start: int) -> None:
+        seen, line = self._seen
+        line += count_newlines(part.data[seen:start])
+        self._seen = start, line
+        self._open = (key, line, part.offset + start, bytearray())
 
     def _extend(self, data: bytes, stretch: Stretch) -> None:
         if self._open is None:
@@ -217,6 +245,6 @@ class _Search:
 
     def _close(self) -> None:
         if self._open is not None:
-            ordinal, line, offset, text = self._open
-            self._found[ordinal] = Location(line, offset, text.decode("utf-8", errors="replace"))
+            key, line, offset, text = self._open
+            self._found[key] = Location(line, offset, text.decode("utf-8", errors="replace"))
             self._open = None

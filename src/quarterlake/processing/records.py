@@ -33,6 +33,7 @@ from quarterlake.processing.record_search import (
     Stretch,
     count_newlines,
     locate,
+    locate_skipped,
     read_parts,
 )
 
@@ -94,6 +95,13 @@ def locate_delimited(
     """
     parts = _parts(stream, shape, chunk_bytes)
     return locate(parts, _DelimitedSplitter(shape), ordinals, skipped_offsets)
+
+
+def locate_dropped(
+    stream: BinaryIO, shape: TextShape, skipped_offsets: Collection[int], *, chunk_bytes: int = LOOK_BYTES
+) -> Iterator[tuple[int, Location]]:
+    """Find the records that the parser dropped, in the file's order: each of the offsets with its record's place."""
+    return locate_skipped(_parts(stream, shape, chunk_bytes), _DelimitedSplitter(shape), skipped_offsets)
 
 
 def _parts(stream: BinaryIO, shape: TextShape, chunk_bytes: int) -> Iterator[Part]:

@@ -1,41 +1,37 @@
-"""The records that did not fit: which column, why, and where in the file; and how many records there are at all."""
+"""The records of a file that were not accepted: why, and where in it; and how many records there are at all."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from quarterlake.processing.casts import misfits, reason_for, stored
-from quarterlake.processing.evidence import evidence_query, read_evidence
 from quarterlake.processing.json_records import count_array_json, count_lines_json, locate_lines_json
-from quarterlake.processing.records import TextShape, count_delimited, locate_delimited
+from quarterlake.processing.misfits import BROKEN, MISFITS, Explained, Misfit
+from quarterlake.processing.records import TextShape, count_delimited, locate_delimited, locate_dropped
 from quarterlake.processing.relations import DROPPED, Relation
 from quarterlake.processing.sources import Format, PlainSource
 from quarterlake.processing.sql import literal, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
 
-    from quarterlake.domain.column_types import ColumnType
-    from quarterlake.domain.inference import Evidence
     from quarterlake.processing.record_search import Location
 
-_MISFITS = "misfit_records"
 _BATCH = 50_000
 _RAW_LIMIT = 4_096
 """At most this many characters of a rejected record are kept; its place says where the rest lies."""
 
+_TOO_LONG = "a record longer than the reader's limit"
 _DROP_REASONS = {
     "TOO MANY COLUMNS": "more fields than the header",
     "MISSING COLUMNS": "fewer fields than the header",
     "UNQUOTED VALUE": "text after a closing quote, or a quote that is never closed",
     "INVALID ENCODING": "not UTF-8",
-    "LINE SIZE OVER MAXIMUM": "a record longer than the reader's limit",
+    "LINE SIZE OVER MAXIMUM": _TOO_LONG,
 }
 
 
@@ -47,77 +43,6 @@ class Reject(msgspec.Struct, frozen=True):
     column: str | None
     reason: str
     raw: str
-
-
-class Misfit(NamedTuple):
-    """A record that the reader could cut into fields but that did not fit: its place among those, and its texts."""
-
-    ordinal: int
-    column: int
-    texts: list[str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """What is known of a file's misfits: their evidence by column, their number by column and reason."""
-
-    columns: Sequence[tuple[str, ColumnType]]
-    misfits: Mapping[str, Evidence]
-    by_column: Mapping[int, int]
-    otherwise: str
-
-    def reason(self, column: int) -> str:
-        """The reason of a misfit whose first failing column is at this place, -1 for none."""
-        return reason_for(self.columns[column][1]) if column >= 0 else self.otherwise
-
-
-def explain_misfits(
-    connection: DuckDBPyConnection,
-    staged: Path,
-    columns: Sequence[tuple[str, ColumnType]],
-    relation: Relation,
-) -> Explained:
-    """Find the first failing column of each flagged row of a staged file, and what the failing values look like."""
-    otherwise = "not a JSON object" if relation.broken else "no record time"
-    flagged = f"read_parquet({literal(staged)}, file_row_number = true)"
-    failing = {
-        position: condition
-        for position, (_, kind) in enumerate(columns)
-        if (text := f"_raw[{position + 1}]") and (condition := misfits(stored(text, kind), text, kind))
-    }
-    cases = " ".join(f"WHEN {condition} THEN {position}" for position, condition in failing.items())
-    first = f"CASE {cases} ELSE -1 END" if cases else "-1"
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {_MISFITS} AS SELECT file_row_number AS ordinal, {first} AS failing, _raw FROM {flagged} "
-        "WHERE _raw IS NOT NULL",
-    )
-    by_column = {
-        int(str(c)): int(str(n))
-        for c, n in rows(connection, f"SELECT failing, count(*) FROM {_MISFITS} GROUP BY 1 ORDER BY 1")
-    }
-    evidence: dict[str, Evidence] = {}
-    if by_column and failing:
-        any_of = rows(
-            connection,
-            f"SELECT {', '.join(f'bool_or({condition})' for condition in failing.values())} FROM {_MISFITS}",
-        )[0]
-        failed = {
-            position: condition
-            for (position, condition), fails in zip(failing.items(), any_of, strict=True)
-            if fails
-        }
-        evidence = _evidence(connection, columns, failed)
-    return Explained(columns, evidence, by_column, otherwise)
-
-
-def _evidence(
-    connection: DuckDBPyConnection, columns: Sequence[tuple[str, ColumnType]], failed: Mapping[int, str]
-) -> dict[str, Evidence]:
-    if not failed:
-        return {}
-    texts = [f"CASE WHEN {condition} THEN _raw[{position + 1}] END" for position, condition in failed.items()]
-    found = read_evidence(rows(connection, evidence_query(texts, _MISFITS))[0])
-    return {columns[position][0]: replace(e, nulls=0) for position, e in zip(failed, found, strict=True)}
 
 
 def write_rejects(
@@ -172,20 +97,24 @@ def _shape(relation: Relation) -> TextShape:
         quote=dialect.quote.encode(),
         header=dialect.header,
         columns=len(dialect.columns),
+        skip=dialect.blank,
     )
 
 
-def _dropped(connection: DuckDBPyConnection) -> Iterator[tuple[int, Reject]]:
-    """The records that DuckDB's reader dropped, one a record though it may note several errors, by byte offset."""
+def _dropped(connection: DuckDBPyConnection) -> Iterator[tuple[int, str]]:
+    """Where DuckDB's reader dropped a record, and why, one a record though it may note several errors.
+
+    The place may lie in the line ends before the record.
+    """
     if not rows(connection, f"SELECT 1 FROM duckdb_tables() WHERE table_name = '{DROPPED}'"):
         return
     query = (
-        "SELECT line_byte_position - 1, min(line), min_by(CAST(error_type AS VARCHAR), column_idx), min_by(csv_line, column_idx) "
+        "SELECT line_byte_position - 1, min_by(CAST(error_type AS VARCHAR), coalesce(column_idx, 0)) "
         f"FROM {DROPPED} GROUP BY 1 ORDER BY 1"
     )
-    for offset, line, kind, raw in rows(connection, query):
-        reason = _DROP_REASONS.get(str(kind), str(kind).lower())
-        yield int(str(offset)), Reject(int(str(line)), int(str(offset)), None, reason, str(raw)[:_RAW_LIMIT])
+    for offset, kind in rows(connection, query):
+        reason = _TOO_LONG if kind is None else _DROP_REASONS.get(str(kind), str(kind).lower())
+        yield int(str(offset)), reason
 
 
 def _rejects(
@@ -193,27 +122,44 @@ def _rejects(
     source: PlainSource,
     relation: Relation,
     found: Explained,
-    dropped: Mapping[int, Reject],
+    dropped: Mapping[int, str],
 ) -> Iterator[Reject]:
-    yield from dropped.values()
-    connection.execute(f"SELECT ordinal, failing, _raw FROM {_MISFITS} ORDER BY ordinal")
+    if dropped:
+        yield from _dropped_rejects(source, relation, dropped)
+    connection.execute(f"SELECT ordinal, failing, _raw FROM {MISFITS} ORDER BY ordinal")
     while batch := [Misfit(*row) for row in connection.fetchmany(_BATCH)]:
         places = _locate(source, relation, [misfit.ordinal for misfit in batch], dropped)
         for misfit in batch:
             place = places.get(misfit.ordinal)
-            raw = place.raw if place else msgspec.json.encode(misfit.texts).decode()
-            column = found.columns[misfit.column][0] if misfit.column >= 0 else None
-            yield Reject(
-                line=place.line if place else None,
-                byte_offset=place.byte_offset if place else None,
-                column=column,
-                reason=found.reason(misfit.column),
-                raw=raw[:_RAW_LIMIT],
+            yield _reject(
+                place, found.column(misfit.failing), found.reason(misfit.failing), _shown(misfit, found)
             )
 
 
+def _dropped_rejects(source: PlainSource, relation: Relation, dropped: Mapping[int, str]) -> Iterator[Reject]:
+    lost = dict(dropped)
+    with source.path.open("rb") as stream:
+        for offset, place in locate_dropped(stream, _shape(relation), dropped.keys()):
+            yield _reject(place, None, lost.pop(offset))
+    for reason in lost.values():
+        yield _reject(None, None, reason)
+
+
+def _shown(misfit: Misfit, found: Explained) -> str:
+    """What is shown of a record whose place in the file is not known."""
+    if misfit.failing == BROKEN and misfit.texts[-1] is not None:
+        return misfit.texts[-1]
+    return msgspec.json.encode(misfit.texts[: len(found.columns)]).decode()
+
+
+def _reject(place: Location | None, column: str | None, reason: str, shown: str = "") -> Reject:
+    if place is None:
+        return Reject(None, None, column, reason, shown[:_RAW_LIMIT])
+    return Reject(place.line, place.byte_offset, column, reason, place.raw[:_RAW_LIMIT])
+
+
 def _locate(
-    source: PlainSource, relation: Relation, ordinals: list[int], dropped: Mapping[int, Reject]
+    source: PlainSource, relation: Relation, ordinals: list[int], dropped: Mapping[int, str]
 ) -> dict[int, Location]:
     with source.path.open("rb") as stream:
         if relation.dialect is not None:

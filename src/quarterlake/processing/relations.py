@@ -18,8 +18,9 @@ from quarterlake.domain.column_types import (
 )
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.processing.dialect import MAX_COLUMNS, Dialect, find_dialect, unique_names
+from quarterlake.processing.json_texts import json_texts
 from quarterlake.processing.sources import Format, PlainSource
-from quarterlake.processing.sql import identifier, literal, literals, rows
+from quarterlake.processing.sql import identifier, literal, rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -39,7 +40,8 @@ class SourceColumn:
     """A column as its file gives it.
 
     `text` is an expression for its text; `native` its type where the format has types; `value` then is the
-    expression of that type. `quoted` is a condition: the record wrote it as a JSON string.
+    expression of that type. `quoted` is a condition: the record wrote it as a JSON string. `spelled` is its name
+    in the file where `name`, unique whatever the case, may differ from it.
     """
 
     name: str
@@ -47,16 +49,21 @@ class SourceColumn:
     native: ColumnType | None = None
     value: str | None = None
     quoted: str | None = None
+    spelled: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """`sql` stands after FROM; `broken` is a condition that a row is no record (a line that is no JSON object)."""
+    """`sql` stands after FROM; `broken` is a condition that a row is no record (a line that is no JSON object).
+
+    `whole` is then an expression for the row's text.
+    """
 
     sql: str
     columns: tuple[SourceColumn, ...]
     described: dict[str, str] = field(default_factory=dict)
     broken: str | None = None
+    whole: str = "NULL"
     dialect: Dialect | None = None
 
 
@@ -78,12 +85,15 @@ def _delimited(source: PlainSource, expected: Collection[str]) -> Relation:
     slots = [f"c{position}" for position in range(len(dialect.columns))]
     declared = ", ".join(f"{slot}: 'VARCHAR'" for slot in slots)
     sql = (
-        f"read_csv({literal(source.path)}, columns = {{{declared}}}, header = {str(dialect.header).lower()}, auto_detect = false, "
+        f"read_csv({literal(source.path)}, columns = {{{declared}}}, header = {str(dialect.header).lower()}, skip = {dialect.blank}, auto_detect = false, "
         f"delim = {literal(dialect.delimiter)}, quote = {literal(dialect.quote)}, escape = {literal(dialect.quote)}, "
         "allow_quoted_nulls = false, ignore_errors = true, store_rejects = true, "
         f"rejects_table = '{DROPPED}', rejects_scan = '{DROPPED_SCANS}', rejects_limit = 0)"
     )
-    columns = tuple(SourceColumn(name, slot) for name, slot in zip(dialect.columns, slots, strict=True))
+    columns = tuple(
+        SourceColumn(name, slot, spelled=spelled)
+        for name, spelled, slot in zip(dialect.columns, dialect.spelled, slots, strict=True)
+    )
     return Relation(sql, columns, _described(source) | dialect.described(), dialect=dialect)
 
 
@@ -107,12 +117,20 @@ def _json(connection: DuckDBPyConnection, source: PlainSource) -> Relation:
             f"{source.name} has {len(keys)} fields over all its records; quarterlake reads JSON objects with 1 to {MAX_COLUMNS}."
         )
     pointers = ["/" + key.replace("~", "~0").replace("/", "~1") for key in keys]
-    sql = f"(SELECT json, json_extract_string(json, {literals(pointers)}) AS texts FROM {reader})"
+    sql = f"(SELECT json, {json_texts('json', pointers)} AS texts FROM {reader})"
     columns = tuple(
-        SourceColumn(name, f"texts[{position}]", quoted=f"json_type(json, {literal(pointer)}) = 'VARCHAR'")
-        for position, (name, pointer) in enumerate(zip(unique_names(keys), pointers, strict=True), start=1)
+        SourceColumn(
+            name,
+            f"texts[{position}]",
+            quoted=f"json_type(json, {literal(pointer)}) = 'VARCHAR'",
+            spelled=key,
+        )
+        for position, (name, key, pointer) in enumerate(
+            zip(unique_names(keys), keys, pointers, strict=True), start=1
+        )
     )
-    return Relation(sql, columns, _described(source), broken="json IS NULL OR json_type(json) <> 'OBJECT'")
+    broken = "json IS NULL OR json_type(json) <> 'OBJECT'"
+    return Relation(sql, columns, _described(source), broken=broken, whole="CAST(json AS VARCHAR)")
 
 
 def _parquet(connection: DuckDBPyConnection, source: PlainSource) -> Relation:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import UnreadableFileError
-from quarterlake.processing.evidence import evidence_query, read_evidence
+from quarterlake.processing.evidence import gather_evidence
 from quarterlake.processing.faults import reading
 from quarterlake.processing.relations import Relation, relation_of
 from quarterlake.processing.sources import plain_source
@@ -63,7 +63,7 @@ def sample_file(
 ) -> Sample:
     """Look at the first records of a file; one that cannot be read gives a sample that says why."""
     try:
-        with plain_source(name, raw, scratch) as source, reading(name):
+        with plain_source(name, raw, scratch) as source, reading(name, source.path):
             return _sample(connection, relation_of(connection, source), records, stamp)
     except UnreadableFileError as refused:
         return Sample(error=str(refused))
@@ -74,13 +74,15 @@ def file_evidence(
 ) -> dict[str, Evidence]:
     """Evidence over every record of a file for those of the columns that it has; nothing for an unreadable file."""
     try:
-        with plain_source(name, raw, scratch) as source, reading(name):
+        with plain_source(name, raw, scratch) as source, reading(name, source.path):
             relation = relation_of(connection, source, columns)
             wanted = [c for c in relation.columns if c.name in columns]
             if not wanted:
                 return {}
-            query = evidence_query([c.text for c in wanted], relation.sql, [c.quoted for c in wanted])
-            return dict(zip([c.name for c in wanted], read_evidence(rows(connection, query)[0]), strict=True))
+            found = gather_evidence(
+                connection, [c.text for c in wanted], relation.sql, [c.quoted for c in wanted]
+            )
+            return dict(zip([c.name for c in wanted], found, strict=True))
     except UnreadableFileError:
         return {}
 
@@ -97,7 +99,7 @@ def _sample(
     )
     slots = [f"t{position}" for position in range(len(relation.columns))]
     quoted = [f"q{position}" if c.quoted else None for position, c in enumerate(relation.columns)]
-    evidence = read_evidence(rows(connection, evidence_query(slots, _SAMPLE, quoted))[0])
+    evidence = gather_evidence(connection, slots, _SAMPLE, quoted)
     names = [c.name for c in relation.columns]
     distinct = rows(
         connection,

@@ -64,7 +64,10 @@ def plain_source(name: str, path: Path, scratch: Path) -> Iterator[PlainSource]:
         if _head(path).startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             encoding = "utf-16"
             path = cleanup.enter_context(_written(_recode(name, path), scratch))
-        yield PlainSource(name, path, _format(name, path), compression, encoding)
+        form = _format(name, path)
+        if form in {Format.NDJSON, Format.JSON_ARRAY} and _head(path).startswith(codecs.BOM_UTF8):
+            path = cleanup.enter_context(_written(_without_mark(path), scratch))
+        yield PlainSource(name, path, form, compression, encoding)
 
 
 def _head(path: Path) -> bytes:
@@ -135,6 +138,14 @@ def _recode(name: str, path: Path) -> Iterator[bytes]:
         raise UnreadableFileError(
             f"{name} begins like UTF-16 but is not: {broken}. Send it as UTF-8."
         ) from broken
+
+
+def _without_mark(path: Path) -> Iterator[bytes]:
+    """The file with blanks for its byte order mark, which no JSON reader takes: every other byte keeps its place."""
+    with path.open("rb") as file:
+        yield b" " * len(file.read(len(codecs.BOM_UTF8)))
+        while chunk := file.read(_CHUNK):
+            yield chunk
 
 
 @contextmanager

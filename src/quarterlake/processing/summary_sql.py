@@ -3,12 +3,13 @@
 Sums are exact; mean and standard deviation come from the exact sums of x and x², so that neither threads nor file sizes change a
 digit: var = (n Σx² - (Σx)²) / (n (n - 1)), the sample variance. Doubles, and numbers whose squares would leave 128 bits, are
 aggregated by one thread over the sorted rows instead. Quartiles are exact, interpolated linearly (Hyndman and Fan's type 7).
+
+Names of ours begin with an underscore (`_k0` is the first dimension), so that no column or data set has them too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.column_types import Kind
@@ -16,14 +17,18 @@ from quarterlake.processing.dialect import unique_names
 from quarterlake.processing.sql import identifier, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from quarterlake.domain.contract import Column, Contract
+    from quarterlake.domain.contract import Column
 
-EXACT = "summary_exact"
-ORDERED = "summary_ordered"
-_HUGEINT_LIMIT = 2**126
-_SHORT_DECIMAL = 18
+EXACT = "_summary_exact"
+ORDERED = "_summary_ordered"
+SHORT_DECIMAL = 18
+"""The most digits of a decimal whose square is sure to be one too."""
+
+_PLACES = "[0.25, 0.5, 0.500000000001, 0.750000000001]"
+"""`quantile_disc` takes the element at ceil(n share) - 1, counted from 0: these are the lower neighbour of the first quartile, both
+of the median and the upper one of the third, for all n below 10^11. No constant share gives the other two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +43,15 @@ class Measure:
         """Its quoted name."""
         return identifier(self.column.name)
 
+    @property
+    def value(self) -> str:
+        """Its value; a negative zero is a zero, or which of the two is the smallest would depend on threads."""
+        return f"({self.name} + 0.0)" if self.column.type.kind is Kind.FLOAT64 else self.name
 
-def measured_columns(contract: Contract) -> list[Column]:
-    """The numbers that a summary describes: all but keys, PII and dimensions."""
-    left_out = {*contract.key, *(contract.dimensions or ())}
-    return [c for c in contract.columns if c.type.is_number and not c.pii and c.name not in left_out]
+
+def quartiles_table(position: int) -> str:
+    """Where the quartiles of the measure at a position belong."""
+    return f"_quartiles{position}"
 
 
 def ranges_query(columns: Sequence[Column], view: str) -> str:
@@ -58,38 +67,20 @@ def ranges_query(columns: Sequence[Column], view: str) -> str:
     return f"SELECT {', '.join(parts)} FROM {view}"
 
 
-def measures(columns: Sequence[Column], ranges: Sequence[object]) -> list[Measure]:
-    """Which columns can be summed exactly, squares included, from the row of `ranges_query`."""
-    count = int(str(ranges[0]))
-    largest = iter(ranges[1:])
-    return [
-        Measure(
-            c, exact=c.type.kind is not Kind.FLOAT64 and _fits(c, count, Decimal(str(next(largest) or 0)))
-        )
-        for c in columns
-    ]
-
-
-def _fits(column: Column, count: int, largest: Decimal) -> bool:
-    unscaled = int(largest.scaleb(column.type.scale))
-    short = unscaled < 10**_SHORT_DECIMAL
-    return short and (count * unscaled) ** 2 < _HUGEINT_LIMIT
-
-
 def exact_query(dimensions: Sequence[str], measured: Sequence[Measure], view: str) -> str:
     """Counts, exact sums, extremes by combination of dimensions."""
-    parts = [*map(identifier, dimensions), "count(*) AS n"]
+    parts = [*_named_keys(dimensions), "count(*) AS _n"]
     for position, measure in enumerate(measured):
         name = measure.name
         parts += [
-            f"count({name}) AS c{position}",
-            f"min({name}) AS lo{position}",
-            f"max({name}) AS hi{position}",
+            f"count({name}) AS _c{position}",
+            f"min({measure.value}) AS _lo{position}",
+            f"max({measure.value}) AS _hi{position}",
         ]
         if measure.column.type.kind is not Kind.FLOAT64:
-            parts.append(f"CAST(sum({name}) AS DECIMAL(38, {measure.column.type.scale})) AS s{position}")
+            parts.append(f"CAST(sum({name}) AS DECIMAL(38, {measure.column.type.scale})) AS _s{position}")
         if measure.exact:
-            parts.append(f"sum({_square(measure)}) AS q{position}")
+            parts.append(f"sum({_square(measure)}) AS _q{position}")
     return f"SELECT {', '.join(parts)} FROM {view} {_group_by(dimensions)}"
 
 
@@ -97,8 +88,8 @@ def _square(measure: Measure) -> str:
     kind = measure.column.type
     if kind.kind is Kind.INT64:
         return f"CAST({measure.name} AS HUGEINT) * {measure.name}"
-    short = f"CAST({measure.name} AS DECIMAL({_SHORT_DECIMAL}, {kind.scale}))"
-    return f"{short} * {short}"
+    wide = f"CAST({measure.name} AS DECIMAL({SHORT_DECIMAL + 1}, {kind.scale}))"  # 18 digits times 18 overflow 18 in DuckDB
+    return f"{wide} * {wide}"
 
 
 def ordered_query(dimensions: Sequence[str], measured: Sequence[Measure], view: str) -> str | None:
@@ -106,80 +97,111 @@ def ordered_query(dimensions: Sequence[str], measured: Sequence[Measure], view: 
     inexact = [(position, measure) for position, measure in enumerate(measured) if not measure.exact]
     if not inexact:
         return None
-    parts = [*map(identifier, dimensions)]
+    parts = _named_keys(dimensions)
     for position, measure in inexact:
         value = f"CAST({measure.name} AS DOUBLE)"
         tame = f"{value} BETWEEN -1e150 AND 1e150"  # beyond it, squares are no doubles; NaN and infinities are not between
         wild = f"count(*) FILTER ({measure.name} IS NOT NULL AND NOT ({tame})) > 0"
         parts += [
-            f"CASE WHEN {wild} THEN CAST('NaN' AS DOUBLE) ELSE sum({value}) FILTER ({tame}) END AS s{position}",
-            f"CASE WHEN {wild} THEN CAST('NaN' AS DOUBLE) ELSE avg({value}) FILTER ({tame}) END AS m{position}",
-            f"CASE WHEN {wild} THEN CAST('NaN' AS DOUBLE) ELSE stddev_samp({value}) FILTER ({tame}) END AS d{position}",
+            f"CASE WHEN {wild} THEN CAST('NaN' AS DOUBLE) ELSE sum({value}) FILTER ({tame}) END AS _s{position}",
+            f"CASE WHEN {wild} THEN CAST('NaN' AS DOUBLE) ELSE avg({value}) FILTER ({tame}) END AS _m{position}",
+            f"CASE WHEN {wild} THEN CAST('NaN' AS DOUBLE) ELSE stddev_samp({value}) FILTER ({tame}) END AS _d{position}",
         ]
     return f"SELECT {', '.join(parts)} FROM {view} {_group_by(dimensions)}"
 
 
 def quartiles_query(dimensions: Sequence[str], measure: Measure, view: str) -> str:
-    """The quartiles of one column as a list `q`, by a hash aggregate that keeps all its values in memory."""
-    value = f"CAST({measure.name} AS DOUBLE)"
-    return f"SELECT {_list(dimensions)}quantile_cont({value}, [0.25, 0.5, 0.75]) AS q FROM {view} {_group_by(dimensions)}"
+    """The quartiles of one column as a list `_q`, by a hash aggregate that keeps all its values in memory.
+
+    A second pass over the values finds the two neighbours that `quantile_disc` cannot pick: the next element after the first
+    quartile's lower one and the last before the third's upper one, which are equal to these where there are ties.
+    """
+    values, keys = _values(dimensions, measure, view), _keys(dimensions)
+    found = f"SELECT {_list(keys)}count(*) AS _n, quantile_disc(_x, {_PLACES}) AS _p FROM ({values}) {_group_by(dimensions)}"
+    first = f"SELECT {_list(keys)}_n, _p[1] AS _a1, _p[2] AS _a2, _p[3] AS _b2, _p[4] AS _b3 FROM ({found})"
+    after = f"CASE WHEN count(*) FILTER (_x <= _a1) > {_high('max(_n)', 1)} THEN max(_a1) ELSE min(_x) FILTER (_x > _a1) END"
+    before = f"CASE WHEN count(*) FILTER (_x < _b3) > {_low('max(_n)', 3)} THEN max(_x) FILTER (_x < _b3) ELSE max(_b3) END"
+    picked = (
+        f"SELECT {_list(f'v.{key}' for key in keys)}max(_n) AS _n, max(_a1) AS _a1, {after} AS _b1, max(_a2) AS _a2, "
+        f"max(_b2) AS _b2, {before} AS _a3, max(_b3) AS _b3 FROM ({values}) v JOIN ({first}) f ON {_same(keys, 'v', 'f')} "
+        f"{_group_by(dimensions)}"
+    )
+    return _interpolated(keys, picked)
 
 
 def spilling_quartiles_query(dimensions: Sequence[str], measure: Measure, view: str) -> str:
     """The same by a sort, which spills to disk: for more values than memory holds."""
-    value = f"CAST({measure.name} AS DOUBLE)"
-    partition = f"PARTITION BY {', '.join(map(identifier, dimensions))} " if dimensions else ""
+    keys = _keys(dimensions)
+    partition = f"PARTITION BY {', '.join(keys)}" if keys else ""
     ranked = (
-        f"SELECT {_list(dimensions)}{value} AS x, row_number() OVER ({partition}ORDER BY {value}) - 1 AS place, "
-        f"count(*) OVER ({partition.strip()}) - 1 AS last FROM {view} WHERE {measure.name} IS NOT NULL"
+        f"SELECT {_list(keys)}_x, row_number() OVER ({partition} ORDER BY _x) - 1 AS _place, "
+        f"count(*) OVER ({partition}) AS _n FROM ({_values(dimensions, measure, view)})"
     )
-    picked = []
-    for share in ("0.25", "0.5", "0.75"):
-        at = f"CAST(last AS DOUBLE) * {share}"
-        low, high = (
-            f"max(CASE WHEN place = CAST({function}({at}) AS BIGINT) THEN x END)"
-            for function in ("floor", "ceil")
-        )
-        fraction = f"max({at} - floor({at}))"
-        picked.append(f"CASE WHEN {low} = {high} THEN {low} ELSE {low} + ({high} - {low}) * {fraction} END")
-    return f"SELECT {_list(dimensions)}[{', '.join(picked)}] AS q FROM ({ranked}) {_group_by(dimensions)}"
+    picked = ", ".join(
+        f"max(CASE WHEN _place = {place('_n', quarter)} THEN _x END) AS {name}{quarter}"
+        for quarter in (1, 2, 3)
+        for name, place in (("_a", _low), ("_b", _high))
+    )
+    return _interpolated(
+        keys, f"SELECT {_list(keys)}max(_n) AS _n, {picked} FROM ({ranked}) {_group_by(dimensions)}"
+    )
+
+
+def _values(dimensions: Sequence[str], measure: Measure, view: str) -> str:
+    parts = [*_named_keys(dimensions), f"CAST({measure.value} AS DOUBLE) AS _x"]
+    return f"SELECT {', '.join(parts)} FROM {view} WHERE {measure.name} IS NOT NULL"
+
+
+def _low(count: str, quarter: int) -> str:
+    return f"(({count} - 1) * {quarter} // 4)"
+
+
+def _high(count: str, quarter: int) -> str:
+    return f"((({count} - 1) * {quarter} + 3) // 4)"
+
+
+def _interpolated(keys: Sequence[str], picked: str) -> str:
+    """The quartiles between their neighbours `_a` and `_b`; weights instead of a difference, which may be no double."""
+    quartiles = []
+    for quarter in (1, 2, 3):
+        a, b, share = f"_a{quarter}", f"_b{quarter}", f"CAST((_n - 1) * {quarter} % 4 AS DOUBLE) / 4"
+        quartiles.append(f"CASE WHEN {a} = {b} THEN {a} ELSE {a} * (1 - {share}) + {b} * ({share}) END")
+    return f"SELECT {_list(keys)}[{', '.join(quartiles)}] AS _q FROM ({picked})"
 
 
 def final_query(
     period_column: str, period: str, dimensions: Sequence[str], measured: Sequence[Measure]
 ) -> str:
     """The summary from the tables that the other queries filled, sorted by its dimensions."""
-    names = _output_names(period_column, dimensions, measured)
+    names, keys = _output_names(period_column, dimensions, measured), _keys(dimensions)
     parts = [f"{literal(period)} AS {names[0]}"]
-    parts += [f"e.{identifier(d)} AS {names[1 + i]}" for i, d in enumerate(dimensions)]
-    parts.append(f"e.n AS {names[1 + len(dimensions)]}")
+    parts += [f"e.{key} AS {names[1 + i]}" for i, key in enumerate(keys)]
+    parts.append(f"e._n AS {names[1 + len(dimensions)]}")
     rest = iter(names[2 + len(dimensions) :])
-    joins = [_join(dimensions, ORDERED, "o")] if any(not m.exact for m in measured) else []
+    joins = [_join(keys, ORDERED, "o")] if any(not m.exact for m in measured) else []
     for position, measure in enumerate(measured):
-        table = f"quartiles{position}"
-        joins.append(_join(dimensions, table, table))
+        table = quartiles_table(position)
+        joins.append(_join(keys, table, table))
         parts += [f"{expression} AS {next(rest)}" for expression in _outputs(position, measure, table)]
-    order = ", ".join(f"e.{identifier(d)}" for d in dimensions)
-    return f"SELECT {', '.join(parts)} FROM {EXACT} e {' '.join(joins)}" + (
-        f" ORDER BY {order}" if dimensions else ""
-    )
+    order = f" ORDER BY {', '.join(f'e.{key}' for key in keys)}" if keys else ""
+    return f"SELECT {', '.join(parts)} FROM {EXACT} e {' '.join(joins)}{order}"
 
 
 def _outputs(position: int, measure: Measure, quartiles: str) -> list[str]:
-    nulls = f"e.n - e.c{position}"
-    q = [f"{quartiles}.q[{i}]" for i in (1, 2, 3)]
+    nulls = f"e._n - e._c{position}"
+    q = [f"{quartiles}._q[{i}]" for i in (1, 2, 3)]
     scale = measure.column.type.scale
-    total = f"o.s{position}" if measure.column.type.kind is Kind.FLOAT64 else f"e.s{position}"
+    total = f"o._s{position}" if measure.column.type.kind is Kind.FLOAT64 else f"e._s{position}"
     if not measure.exact:
-        mean, deviation = f"o.m{position}", f"o.d{position}"
+        mean, deviation = f"o._m{position}", f"o._d{position}"
     else:
-        n = f"CAST(e.c{position} AS HUGEINT)"
-        s, squares = _unscaled(f"e.s{position}"), _unscaled(f"e.q{position}")
+        n = f"CAST(e._c{position} AS HUGEINT)"
+        s, squares = _unscaled(f"e._s{position}"), _unscaled(f"e._q{position}")
         unit = f"CAST({10**scale} AS DOUBLE)"
-        mean = f"CASE WHEN e.c{position} > 0 THEN CAST({s} AS DOUBLE) / {unit} / e.c{position} END"
+        mean = f"CASE WHEN e._c{position} > 0 THEN CAST({s} AS DOUBLE) / {unit} / e._c{position} END"
         spread = f"CAST({n} * {squares} - {s} * {s} AS DOUBLE)"
-        deviation = f"CASE WHEN e.c{position} > 1 THEN sqrt({spread} / (CAST(e.c{position} AS DOUBLE) * (e.c{position} - 1))) / {unit} END"
-    return [nulls, total, mean, deviation, f"e.lo{position}", f"e.hi{position}", *q]
+        deviation = f"CASE WHEN e._c{position} > 1 THEN sqrt({spread} / (CAST(e._c{position} AS DOUBLE) * (e._c{position} - 1))) / {unit} END"
+    return [nulls, total, mean, deviation, f"e._lo{position}", f"e._hi{position}", *q]
 
 
 def _unscaled(value: str) -> str:
@@ -198,16 +220,30 @@ def _output_names(period_column: str, dimensions: Sequence[str], measured: Seque
     return [identifier(name) for name in unique_names(wanted)]
 
 
-def _join(dimensions: Sequence[str], table: str, alias: str) -> str:
-    matched = " AND ".join(
-        f"e.{identifier(d)} IS NOT DISTINCT FROM {alias}.{identifier(d)}" for d in dimensions
-    )
-    return f"LEFT JOIN {table} {alias} ON {matched or 'true'}"
+def _join(keys: Sequence[str], table: str, alias: str) -> str:
+    return f"LEFT JOIN {table} {alias} ON {_same(keys, 'e', alias)}"
 
 
-def _list(dimensions: Sequence[str]) -> str:
-    return "".join(f"{identifier(d)}, " for d in dimensions)
+def _same(keys: Sequence[str], left: str, right: str) -> str:
+    return " AND ".join(f"{left}.{key} IS NOT DISTINCT FROM {right}.{key}" for key in keys) or "true"
+
+
+def _keys(dimensions: Sequence[str]) -> list[str]:
+    return [f"_k{position}" for position in range(len(dimensions))]
+
+
+def _named_keys(dimensions: Sequence[str]) -> list[str]:
+    return [f"{identifier(d)} AS {key}" for d, key in zip(dimensions, _keys(dimensions), strict=True)]
+
+
+def _list(names: Iterable[str]) -> str:
+    return "".join(f"{name}, " for name in names)
 
 
 def _group_by(dimensions: Sequence[str]) -> str:
-    return f"GROUP BY {', '.join(map(identifier, dimensions))}" if dimensions else ""
+    """The keys come first in each list of columns; by position, since a column of the data may be named like a key."""
+    return (
+        f"GROUP BY {', '.join(str(position + 1) for position in range(len(dimensions)))}"
+        if dimensions
+        else ""
+    )

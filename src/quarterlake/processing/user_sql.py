@@ -38,6 +38,14 @@ class UserAggregate:
     """The same in DuckDB's dialect, for a session in UTC; every identifier is quoted."""
     order_sensitive: bool
     """Whether a sum, mean or moment is in it: on doubles these change with the order of addition."""
+    where: str
+    """What errors name as the file."""
+
+    def position_of(self, name: str) -> str:
+        """`where:line:column` of the first word or sign that reads like `name` in any case, else of the beginning."""
+        source = Source(self.sql, self.where)
+        starts = (t.start for t in source.tokens() if t.text.casefold() == name.casefold())
+        return source.position(next(starts, 0))
 
 
 def load_aggregates(directory: Path, dataset: str) -> tuple[UserAggregate, ...]:
@@ -86,6 +94,7 @@ def parse_aggregate(name: str, text: str, dataset: str, where: str) -> UserAggre
         sql=text,
         duckdb=translate(tree, source, dataset),
         order_sensitive=is_order_sensitive(tree),
+        where=where,
     )
 
 
@@ -100,9 +109,13 @@ class Source:
 
     def error(self, offset: int, message: str) -> AggregateError:
         """The error to raise for what stands at `offset`, in characters from 0."""
+        return AggregateError(f"{self.position(offset)}: {message}")
+
+    def position(self, offset: int) -> str:
+        """`where:line:column`, both counted from 1, of what stands at `offset`."""
         before = self.text[:offset]
         line, column = before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
-        return AggregateError(f"{self.where}:{line}:{column}: {message}")
+        return f"{self.where}:{line}:{column}"
 
     def error_at(self, node: Expression, message: str) -> AggregateError:
         """The error to raise for a node."""

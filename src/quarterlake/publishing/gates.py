@@ -235,26 +235,24 @@ def _null_rate_change(given: Evaluation, threshold: float) -> Finding:
 
 
 def _files_readable(given: Evaluation, threshold: float) -> Finding:
-    count = len(given.refused)
-    return Finding(
-        count <= threshold,
-        sorted(given.refused),
-        _some(sorted(given.refused.values())) if count else "every landed file was read",
-    )
+    unread = sorted(given.refused.keys() - _published_files(given))
+    reasons = [given.refused[source] for source in unread]
+    return Finding(len(unread) <= threshold, unread, _some(reasons) or "every landed file was read")
 
 
 def _corrections_readable(given: Evaluation, threshold: float) -> Finding:
     """A published file that was corrected to one that cannot be read would silently take its records away."""
+    lost = sorted(given.refused.keys() & _published_files(given))
+    reasons = [given.refused[source] for source in lost]
+    return Finding(len(lost) <= threshold, lost, _some(reasons) or "every correction was read")
+
+
+def _published_files(given: Evaluation) -> set[str]:
+    """The files whose records the period's current release holds."""
     before = given.previous
     if before is None or before.period != given.build.period:
-        return Finding(passed=True, observed=[], message="nothing published of this period yet")
-    lost = sorted({entry.source for entry in before.build.ledger} & given.refused.keys())
-    message = (
-        f"{_some(lost)}: published in {before.name}, and their corrections cannot be read"
-        if lost
-        else "every correction was read"
-    )
-    return Finding(len(lost) <= threshold, lost, message)
+        return set()
+    return {entry.source for entry in before.build.ledger}
 
 
 def _within_contract(given: Evaluation, threshold: float) -> Finding:

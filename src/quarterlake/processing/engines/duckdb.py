@@ -67,7 +67,7 @@ class DuckDBEngine:
     ) -> Iterator[Sample]:
         """See the port."""
         for manifest, stamp in manifests:
-            with self._lake.raw.local([manifest.key]) as [raw], environment_faults():
+            with self._lake.raw.local([manifest.key]) as [raw], environment_faults(self._scratch):
                 yield sample_file(
                     self._open(), manifest.source, raw, self._scratch, records=records, stamp=stamp
                 )
@@ -76,7 +76,7 @@ class DuckDBEngine:
         """See the port."""
         total: dict[str, Evidence] = {}
         for manifest in manifests:
-            with self._lake.raw.local([manifest.key]) as [raw], environment_faults():
+            with self._lake.raw.local([manifest.key]) as [raw], environment_faults(self._scratch):
                 for name, found in file_evidence(
                     self._open(), manifest.source, raw, self._scratch, columns
                 ).items():
@@ -98,7 +98,7 @@ class DuckDBEngine:
 
     def _parse_one(self, request: ParseRequest) -> ParsedFile:
         manifest = request.manifest
-        with self._lake.raw.local([manifest.key]) as [raw], environment_faults():
+        with self._lake.raw.local([manifest.key]) as [raw], environment_faults(self._scratch):
             job = ParseJob(
                 request.id,
                 request.origin,
@@ -126,7 +126,7 @@ class DuckDBEngine:
             wanted = [c.name for c in file.columns if c.name in values and len(values[c.name]) <= limit]
             if file.data is None or not wanted:
                 continue
-            with self._lake.curated.local([file.data]) as [path], environment_faults():
+            with self._lake.curated.local([file.data]) as [path], environment_faults(self._scratch):
                 for name in wanted:
                     query = f"SELECT DISTINCT {identifier(name)} FROM read_parquet({literal(path)}) WHERE _raw IS NULL LIMIT {limit + 1}"
                     values[name].update(value for (value,) in rows(self._open(), query))
@@ -136,7 +136,7 @@ class DuckDBEngine:
         self, contract: Contract, month: str, inputs: Sequence[CurateInput]
     ) -> tuple[str, str] | None:
         """See the port."""
-        with self._paths(inputs) as paths, environment_faults():
+        with self._paths(inputs) as paths, environment_faults(self._scratch):
             key = identifier(contract.key[0])
             own = curate_sql.rows_of(contract, month, inputs, paths)
             low, high = rows(
@@ -151,7 +151,7 @@ class DuckDBEngine:
         right: tuple[str, Sequence[CurateInput]],
     ) -> bool:
         """See the port."""
-        with self._paths([*left[1], *right[1]]) as paths, environment_faults():
+        with self._paths([*left[1], *right[1]]) as paths, environment_faults(self._scratch):
             one, two = (
                 f"SELECT {curate_sql.key_list(contract)} FROM ({curate_sql.rows_of(contract, *side, paths)})"
                 for side in (left, right)
@@ -166,7 +166,7 @@ class DuckDBEngine:
     def _curate_one(self, request: CurateRequest) -> CuratedMonth:
         contract = request.contract
         rivals = [given for inputs in request.rivals.values() for given in inputs]
-        with self._paths([*request.inputs, *rivals]) as paths, environment_faults():
+        with self._paths([*request.inputs, *rivals]) as paths, environment_faults(self._scratch):
             connection = self._open_in_thread()
             own = curate_sql.rows_of(contract, request.month, request.inputs, paths)
             others = [
@@ -238,7 +238,7 @@ class DuckDBEngine:
         column = identifier(str(Period.parse(build.period).kind))
         total = strays = 0
         for file in (file for aggregate in build.aggregates for file in aggregate.files):
-            with self._lake.aggregated.local([file.path]) as [path], environment_faults():
+            with self._lake.aggregated.local([file.path]) as [path], environment_faults(self._scratch):
                 query = f"SELECT count(*), count(*) FILTER ({column} IS DISTINCT FROM {literal(build.period)}) FROM read_parquet({literal(path)})"
                 count, others = rows(self._open(), query)[0]
             total, strays = total + int(str(count)), strays + int(str(others))
@@ -249,7 +249,7 @@ class DuckDBEngine:
         for file in parsed:
             if file.rejects is None:
                 continue
-            with self._lake.curated.local([file.rejects]) as [path], environment_faults():
+            with self._lake.curated.local([file.rejects]) as [path], environment_faults(self._scratch):
                 cursor = (
                     self._open()
                     .cursor()
@@ -311,7 +311,7 @@ class DuckDBEngine:
             paths = stack.enter_context(
                 self._lake.curated.local([f"{view.dataset}/{month.path}" for month in view.months])
             )
-            stack.enter_context(environment_faults())
+            stack.enter_context(environment_faults(self._scratch))
             connection = self._open()
             connection.execute(
                 f"CREATE OR REPLACE TEMP VIEW {identifier(view.dataset)} AS {view_query(view, paths)}"
