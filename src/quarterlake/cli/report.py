@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quarterlake.cli.context import print_json
@@ -205,13 +208,21 @@ def _print_releases(console: Console, published: Sequence[Release], settings: Se
     )
     console.print(f"\nThe files lie in {where}. Next:", markup=False)
     option = "" if settings.lake == "./lake" else f" --lake '{settings.lake}'"
-    for line in (f"quarterlake verify {example.name}{option}", f"quarterlake status{option}"):
-        console.print(f"  {line}", markup=False)
-    table_path = f"{where}/{example.dataset}/{example.build.aggregates[0].name}"
-    console.print(
-        f"""  python -c "from deltalake import DeltaTable; print(DeltaTable('{table_path}').file_uris())\"""",
-        markup=False,
-    )
+    folder = _program_folder()
+    for verb in (f"verify {example.name}", "status"):
+        console.print(f"  {folder}quarterlake {verb}{option}", markup=False)
+    if "://" not in where:
+        table = f"{where}/{example.dataset}/{example.build.aggregates[0].name}"
+        code = f"from deltalake import DeltaTable; print(DeltaTable('{table}').file_uris())"
+        console.print(f'  {folder}python -c "{code}"', markup=False)
+
+
+def _program_folder() -> str:
+    """What to put before a command so that the shell finds it: nothing when it is on the path."""
+    program = Path(sys.argv[0])
+    if program.name != "quarterlake" or shutil.which("quarterlake"):
+        return ""
+    return f"{program.parent}/"
 
 
 def print_status(document: dict[str, Any]) -> None:
