@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from quarterlake.domain.errors import ContractError
 from quarterlake.domain.quality import GateResult, QualityReport
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from quarterlake.domain.completeness import Completeness
     from quarterlake.domain.releases import Build, Release
 
