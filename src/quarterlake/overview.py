@@ -22,7 +22,7 @@ from quarterlake.domain.releases import Build, Release, checked_dataset_name
 from quarterlake.lake import documents, keys
 from quarterlake.lake.location import open_lake
 from quarterlake.processing.building import drift_of
-from quarterlake.processing.contracts import declared_contract, newest_inferred, parsed_earlier
+from quarterlake.processing.contracts import declared_contract, newest_inferred
 from quarterlake.processing.curating import current_curation
 from quarterlake.processing.ledgers import file_entries
 from quarterlake.processing.parsing import stamp_of
@@ -73,11 +73,10 @@ def known(pipeline: Pipeline, dataset: str) -> Known:
         )
     newest = newest_inferred(pipeline.parsing, dataset)
     contract = declared_contract(pipeline.settings.contracts, dataset) or (newest[1] if newest else None)
+    landings = pipeline.landings(dataset, contract)
     parsed = (
         pipeline.parsing.known(dataset, pipeline.parsing.identities(landings, contract)) if contract else {}
     )
-    if contract is not None:
-        parsed = {**parsed_earlier(pipeline.parsing, dataset, landings, contract), **parsed}
     table = current_curation(pipeline.lake, dataset)
     return Known(dataset, landings, contract, parsed, table.curation if table else None)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from quarterlake.domain.completeness import Completeness, assess
 from quarterlake.domain.contract import Contract, fingerprint
-from quarterlake.domain.errors import GateError, UsageError
+from quarterlake.domain.errors import UsageError
 from quarterlake.domain.landings import Landing, resolve
 from quarterlake.domain.periods import Period
 from quarterlake.domain.progress import Progress, Silence
@@ -20,14 +20,14 @@ from quarterlake.lake import documents, keys
 from quarterlake.lake.location import Lake, open_lake
 from quarterlake.lake.manifests import read_manifests
 from quarterlake.processing.building import Curated, build, drift_of, wanted_aggregates
-from quarterlake.processing.contracts import Settled, declared_contract, parsed_earlier, settle
+from quarterlake.processing.contracts import Settled, declared_contract, settle
 from quarterlake.processing.curating import curate
 from quarterlake.processing.engines.duckdb import DuckDBEngine
 from quarterlake.processing.ledgers import file_entries
 from quarterlake.processing.parsing import Parsing, stamp_of
 from quarterlake.publishing.gates import Evaluation, check_gate_names, evaluate
 from quarterlake.publishing.publish import finish_claims, publish
-from quarterlake.publishing.releases import previous_release
+from quarterlake.publishing.releases import current_release, current_releases, previous_release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,8 @@ class DatasetOutcome:
     """What processing, validation and publishing gave for one data set.
 
     `refused` names the files that could not be read, `drift` where files left the contract; `published` are releases that this
-    run made, `current` those that stood already; `stopped` are periods whose gates said no.
+    run made, `current` those that stood already; `stopped` are periods whose gates said no, `stale` those whose release no build replaces though its records changed;
+    `landing` numbers the newest landing that was looked at.
     """
 
     dataset: str
@@ -69,11 +70,13 @@ class DatasetOutcome:
     held_back: list[str] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
+    stale: dict[str, str] = field(default_factory=dict)
+    landing: int = 0
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing was refused, stopped or absent."""
-        return not (self.refused or self.stopped or self.absent)
+        """Whether nothing was refused, stopped, stale or absent."""
+        return not (self.refused or self.stopped or self.absent or self.stale)
 
 
 class Pipeline:
@@ -113,9 +116,10 @@ class Pipeline:
             if keys.manifests(name) in {f"{name}/{folder}/" for folder in raw.list_folders(f"{name}/")}
         ]
 
-    def landings(self, dataset: str) -> tuple[Landing, ...]:
-        """All landings of a data set."""
-        return resolve(read_manifests(self.lake.raw, dataset))
+    def landings(self, dataset: str, contract: Contract | None = None) -> tuple[Landing, ...]:
+        """All landings of a data set, resolved as its contract asks for."""
+        named = contract is not None and contract.record_time is None
+        return resolve(read_manifests(self.lake.raw, dataset), self.parsing.name_time if named else None)
 
     def chosen(self, wishes: Wishes) -> list[str]:
         """The data sets that are asked for. Raises UsageError for one that has not landed, and for a period of the wrong kind."""
@@ -147,67 +151,103 @@ class Pipeline:
         )
         for period in sorted(wanted):
             outcome.builds.append(build(self.lake, self.engine, self.progress, curated, period, aggregates))
+        self._find_stale(outcome, curated, wishes)
         return outcome
 
     def validate(self, dataset: str, wishes: Wishes) -> DatasetOutcome:
         """Process, then look at the gates of each build that is not published already."""
         outcome = self.process(dataset, wishes)
         for made in outcome.builds:
-            current = finish_claims(self.lake.aggregated, dataset, made.period)
-            if not needs_release(current, made.id):
-                if current is not None and current.build.id == made.id:
-                    outcome.current.append(current)
-                else:
-                    outcome.held_back.append(made.period)
-                continue
-            report = self._report(made, outcome, allow_incomplete=wishes.allow_incomplete)
-            outcome.reports.append(report)
-            if not report.passed:
-                outcome.stopped.append(made.period)
+            self._judge(made, outcome, wishes)
         return outcome
 
     def publish(self, dataset: str, wishes: Wishes) -> DatasetOutcome:
-        """Validate, then publish each build whose gates let it."""
-        outcome = self.validate(dataset, wishes)
-        builds = {made.id: made for made in outcome.builds}
-        passing = [report for report in outcome.reports if report.passed]
-        if passing:
-            self.progress.start(f"publish {dataset}", len(passing))
-        for report in passing:
-            try:
-                release = publish(self.lake.aggregated, builds[report.build], report, self.now, self.run_id)
-            except GateError:
-                outcome.stopped.append(report.period)
+        """Process, then validate and publish build by build, so that each is held against the one before it."""
+        outcome = self.process(dataset, wishes)
+        store = self.lake.aggregated
+        for made in outcome.builds:
+            finish_claims(store, dataset, made.period)
+        waiting = [
+            made
+            for made in outcome.builds
+            if needs_release(current_release(store, dataset, made.period), made.id)
+        ]
+        if waiting:
+            self.progress.start(f"publish {dataset}", len(waiting))
+        for made in outcome.builds:
+            report = self._judge(made, outcome, wishes)
+            if report is None or not report.passed:
                 continue
+            release = publish(store, made, report, self.now, landing=outcome.landing, run=self.run_id)
             if release is not None:
                 outcome.published.append(release)
                 self.progress.step(release.name)
         return outcome
 
+    def _judge(self, made: Build, outcome: DatasetOutcome, wishes: Wishes) -> QualityReport | None:
+        """The gates of a build, noted in the outcome; None where there is nothing to publish."""
+        current = current_release(self.lake.aggregated, made.dataset, made.period)
+        if not needs_release(current, made.id):
+            if current is not None and current.build.id == made.id:
+                outcome.current.append(current)
+            else:
+                outcome.held_back.append(made.period)
+            return None
+        report = self._report(made, outcome, allow_incomplete=wishes.allow_incomplete)
+        outcome.reports.append(report)
+        if not report.passed:
+            outcome.stopped.append(made.period)
+        return report
+
+    def _find_stale(self, outcome: DatasetOutcome, curated: Curated, wishes: Wishes) -> None:
+        """Note current releases whose records changed though no build can take their place, as when a month was emptied."""
+        kinds = set()
+        built = {made.period for made in outcome.builds}
+        for release in current_releases(self.lake.aggregated, outcome.dataset):
+            kinds.add(Period.parse(release.period).kind)
+            asked = not wishes.periods or Period.parse(release.period) in wishes.periods
+            months = curated.table.curation.months
+            same = all(
+                m.month in months and months[m.month].content == m.content for m in release.build.months
+            )
+            if asked and release.period not in built and not same:
+                outcome.stale[release.period] = (
+                    f"{release.name} is still current, but its records were corrected and the period is incomplete now. "
+                    f"Bring the missing months, or publish it with --period {release.period} --allow-incomplete."
+                )
+        if kinds - {self.settings.publish}:
+            raise UsageError(
+                f"{outcome.dataset} has releases by {', '.join(sorted(kinds))}; they cannot share a table with releases by "
+                f"{self.settings.publish}. Set QUARTERLAKE_PUBLISH_PERIOD back, or use another lake."
+            )
+
     def settled(self, dataset: str) -> tuple[tuple[Landing, ...], Settled | None]:
         """The landings of a data set, and its contract with every live file parsed under it."""
-        landings = self.landings(dataset)
         declared = declared_contract(self.settings.contracts, dataset)
         if declared is not None:
             check_gate_names(declared)
-        return landings, settle(self.parsing, dataset, landings, declared)
+        landings = self.landings(dataset, declared)
+        settled = settle(self.parsing, dataset, landings, declared)
+        if settled is not None and declared is None and settled.contract.record_time is None:
+            landings = self.landings(dataset, settled.contract)
+            settled = settle(self.parsing, dataset, landings, declared)
+        return landings, settled
 
     def _curated(self, dataset: str) -> tuple[DatasetOutcome, Curated | None]:
         outcome = DatasetOutcome(dataset)
         landings, settled = self.settled(dataset)
+        outcome.landing = max((landing.manifest.sequence for landing in landings), default=0)
         if settled is None:
             outcome.refused = self._unreadable(landings)
             return outcome, None
         outcome.contract = settled.contract
         table = curate(self.lake, self.engine, self.progress, settled.contract, landings, settled.parsed)
-        earlier = parsed_earlier(self.parsing, dataset, landings, settled.contract)
-        everything = {**earlier, **settled.parsed}
-        outcome.entries = file_entries(landings, everything, table.curation if table else None)
+        outcome.entries = file_entries(landings, settled.parsed, table.curation if table else None)
         for entry in outcome.entries:
             entry.check()
         for landing in landings:
             parsed = settled.parsed.get(landing.manifest.sequence)
-            if parsed is None:
+            if parsed is None or not landing.is_live:
                 continue
             source = landing.manifest.source
             if parsed.error is not None:
@@ -223,7 +263,10 @@ class Pipeline:
         named = [
             Period.of(stamp.start, self.settings.ingest).name
             for landing in landings
-            if landing.is_live and (stamp := stamp_of(landing.manifest))
+            if landing.is_live
+            and settled.parsed[landing.manifest.sequence].error is None
+            and self.parsing.name_time(landing.manifest) is not None
+            and (stamp := stamp_of(landing.manifest))
         ]
         outcome.completeness = assess(
             curated.records_by_month,

@@ -170,7 +170,7 @@ def row_hash(row: Row) -> str:
     number, time, sequence, value = row
     micros = int(datetime.fromisoformat(str(time)).timestamp()) * 1_000_000
     texts = [number, micros, sequence, value]
-    joined = "\x1f".join("-" if text == "" else f"={text}" for text in texts)
+    joined = "\x1f".join("-" if text == "" else f"{len(str(text))}={text}" for text in texts)
     return hashlib.md5(joined.encode(), usedforsecurity=False).hexdigest()
 
 

@@ -223,7 +223,9 @@ def test_two_publishers_of_one_build_make_one_release(scene: Scene) -> None:
         with scene.pipeline(now) as pipeline:
             outcome = pipeline.validate("sales", Wishes())
             barrier.wait(60)
-            return publish(pipeline.lake.aggregated, outcome.builds[0], outcome.reports[0], now)
+            return publish(
+                pipeline.lake.aggregated, outcome.builds[0], outcome.reports[0], now, landing=outcome.landing
+            )
 
     with scene.pipeline() as pipeline:
         pipeline.ingest(scene.source)

@@ -55,9 +55,6 @@ NEITHER = {
     "description": with_column("id", description="the order's number"),
 }
 CONTENT_ONLY = {
-    "key": changed(key=("id", "country")),
-    "no key": changed(key=()),
-    "key inferred": changed(key_declared=False),
     "key scope": changed(key_scope="month"),
     "sequence": changed(sequence=None),
     "dimensions": changed(dimensions=("country", "id")),
@@ -74,6 +71,9 @@ BOTH = {
     "order of columns": changed(columns=tuple(reversed(ORDERS.columns))),
     "record time": changed(record_time="changed"),
     "time in the name": changed(record_time=None),
+    "key": changed(key=("id", "country")),
+    "no key": changed(key=()),
+    "key inferred": changed(key_declared=False),
     "timezone": changed(timezone="Europe/Berlin"),
 }
 

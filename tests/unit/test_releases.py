@@ -143,7 +143,9 @@ def test_a_build_held_back_once_is_released_after_another() -> None:
 
 
 def month(name: str, identity: str, path: str = "p") -> CuratedMonth:
-    return CuratedMonth(month=name, id=identity, path=path, size=1, rows=1, inputs=(), columns=("id",))
+    return CuratedMonth(
+        month=name, id=identity, content=identity, path=path, size=1, rows=1, inputs=(), columns=("id",)
+    )
 
 
 def test_a_build_is_identified_by_what_it_is_made_from() -> None:

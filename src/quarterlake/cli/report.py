@@ -87,6 +87,7 @@ def _run_document(
                 "stopped": outcome.stopped,
                 "held_back": outcome.held_back,
                 "absent": outcome.absent,
+                "stale": outcome.stale,
                 "published": [release.name for release in outcome.published],
                 "current": [release.name for release in outcome.current],
             }
@@ -171,6 +172,7 @@ def _print_outcome(console: Console, outcome: DatasetOutcome) -> None:
             for period in outcome.held_back
         ],
     )
+    _list(console, "STALE", list(outcome.stale.values()))
     _list(console, "ABSENT", [f"{period}: no record of it has landed" for period in outcome.absent])
     built = {made.period for made in outcome.builds}
     _list(

@@ -48,7 +48,8 @@ def assess(
 ) -> list[Completeness]:
     """The periods that hold any record, in order.
 
-    A period is complete when each of its ingest periods has landed and either the calendar is past its end or a
+    A period is complete when each of its ingest periods has landed (has records, or a readable file named for it, as `named`
+    says) and either the calendar is past its end or a
     later month has landed too. A stray record closes nothing: a month counts as later only when a live file's name
     says so (`named`) or when it has at least two records and `SUBSTANTIAL_SHARE` of the median month's.
     """
@@ -61,7 +62,9 @@ def assess(
     ]
     last_start = max((month.start for month in substantial), default=None)
     periods = sorted({month.widen(publish) for month in months})
-    return [_assess_one(period, months, ingest, now=now, last_start=last_start) for period in periods]
+    return [
+        _assess_one(period, months, ingest, named=named, now=now, last_start=last_start) for period in periods
+    ]
 
 
 def _assess_one(
@@ -69,11 +72,12 @@ def _assess_one(
     months: Collection[Period],
     ingest: PeriodKind,
     *,
+    named: Collection[str],
     now: datetime,
     last_start: datetime | None,
 ) -> Completeness:
     landed = tuple(month.name for month in sorted(months) if month.widen(period.kind) == period)
-    arrived = {month.widen(ingest) for month in months}
+    arrived = {month.widen(ingest) for month in months} | {Period.parse(name) for name in named}
     lacking = tuple(part.name for part in period.split(ingest) if part not in arrived)
     closed = now >= period.end or (last_start is not None and last_start >= period.end)
     return Completeness(period, landed, lacking, closed)

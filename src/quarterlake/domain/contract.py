@@ -110,10 +110,10 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def parse_id(self) -> str:
-        """Identifies all that decides how a file's bytes become typed records."""
-        return fingerprint(
-            [[(c.source, c.name, str(c.type)) for c in self.columns], self.record_time, self.timezone]
-        )
+        """Identifies all that decides how a file's bytes become typed records; a file without a declared key is refused."""
+        columns = [(c.source, c.name, str(c.type)) for c in self.columns]
+        needed = sorted(self.key) if self.key_declared else []
+        return fingerprint([columns, self.record_time, self.timezone, needed])
 
     @property
     def content_id(self) -> str:

@@ -28,7 +28,8 @@ class MonthInput(msgspec.Struct, frozen=True):
 class CuratedMonth(msgspec.Struct, frozen=True):
     """One month's curated file.
 
-    `id` identifies inputs, contract and logic; `rows` are counted in the file that was written. `rivals` are the months
+    `id` identifies inputs, rivals, contract and logic, `content` the rows alone: builds are made from it, so that a change
+    in a rival month which takes no row away makes no new revision. `rows` are counted in the file that was written. `rivals` are the months
     whose records share keys with this one's under the key that `key_id` identifies, `key_range` the least and the greatest
     value of that key's first column as text, over all versions. `conflicts` counts keys with versions that differ though
     none may win (an inferred key), `equal_rows` equal records that no key removes.
@@ -36,6 +37,7 @@ class CuratedMonth(msgspec.Struct, frozen=True):
 
     month: str
     id: str
+    content: str
     path: str
     size: int
     rows: int

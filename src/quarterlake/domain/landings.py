@@ -1,6 +1,6 @@
 """Manifests, and which landings are live: corrections replace, duplicates count once."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -38,16 +38,22 @@ class Landing(msgspec.Struct, frozen=True):
         return self.replaced_by is None and self.duplicate_of is None
 
 
-def resolve(manifests: Iterable[Manifest]) -> tuple[Landing, ...]:
-    """All landings of one data set in their order: the newest of a path wins, the first of equal bytes counts."""
+def resolve(
+    manifests: Iterable[Manifest], time_in_name: Callable[[Manifest], object] | None = None
+) -> tuple[Landing, ...]:
+    """All landings of one data set in their order: the newest of a path wins, the first of equal bytes counts.
+
+    Where the file's name gives the record time, `time_in_name` does: equal bytes for two times are two records.
+    """
     ordered = sorted(manifests, key=lambda m: m.sequence)
     newest = {m.source: m.sequence for m in ordered}
-    first_with_bytes: dict[str, str] = {}
+    first_with_bytes: dict[tuple[str, object], str] = {}
     landings = []
     for manifest in ordered:
         if newest[manifest.source] != manifest.sequence:
             landings.append(Landing(manifest, replaced_by=newest[manifest.source]))
             continue
-        first = first_with_bytes.setdefault(manifest.sha256, manifest.source)
+        content = (manifest.sha256, time_in_name(manifest) if time_in_name else None)
+        first = first_with_bytes.setdefault(content, manifest.source)
         landings.append(Landing(manifest, duplicate_of=None if first == manifest.source else first))
     return tuple(landings)

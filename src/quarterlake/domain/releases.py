@@ -86,6 +86,7 @@ class Claim(msgspec.Struct, frozen=True):
     build: str
     claimed_at: str
     quality: QualityReport
+    landing: int
     restores: str | None = None
     holds_back: tuple[str, ...] = ()
     run: str | None = None
@@ -102,7 +103,7 @@ class Release(msgspec.Struct, frozen=True):
     """The record that *is* a release: no record, no release, whatever the tables say.
 
     `restores` names the earlier release that a rollback brought back, `holds_back` the builds that stay unpublished
-    until their inputs change.
+    until their inputs change. `landing` numbers the newest landing that was known when it was made.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Release(msgspec.Struct, frozen=True):
     build: Build
     quality: QualityReport
     tables: tuple[TableVersion, ...]
+    landing: int = 0
     restores: str | None = None
     holds_back: tuple[str, ...] = ()
     run: str | None = None
@@ -127,7 +129,7 @@ def build_id(
 ) -> str:
     """Identifies a build by what it is made from, not by who made it or when."""
     return fingerprint(
-        [dataset, period, [(m.month, m.id) for m in months], content_id, dict(sql), AGGREGATE_VERSION]
+        [dataset, period, [(m.month, m.content) for m in months], content_id, dict(sql), AGGREGATE_VERSION]
     )
 
 

@@ -12,7 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quarterlake.domain.errors import ConflictError, DiskFullError, IntegrityError, StoreUnavailableError
+from quarterlake.domain.errors import (
+    ConflictError,
+    ContractError,
+    DiskFullError,
+    IntegrityError,
+    StoreUnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -72,10 +78,6 @@ def commit(store: Store, prefix: str, change: Commit) -> int:
 
     Raises ConflictError when another process committed in between: look again, then decide.
     """
-    from deltalake import CommitProperties
-    from deltalake.exceptions import CommitFailedError
-    from deltalake.transaction import AddAction, RemoveAction
-
     found = open_table(store, prefix)
     table = found or _create(store, prefix, change)
     if table.version() != (0 if found is None else change.base):
@@ -83,43 +85,11 @@ def commit(store: Store, prefix: str, change: Commit) -> int:
             f"Another process committed to {store.url}/{prefix} in the meantime. Run the same command again."
         )
     with table_faults(store):
-        held = _columns(table)
-        columns = _merged(held, change.columns)
-        if columns != held:
-            table = _change_schema(store, prefix, table, columns)
-        adds = [
-            AddAction(
-                path=f.path,
-                size=f.size,
-                partition_values=dict(f.partition),
-                modification_time=0,
-                data_change=True,
-                stats=json.dumps({"numRecords": f.rows}),
-            )
-            for f in change.add
-        ]
-        removes = [
-            RemoveAction(
-                path=f.path,
-                data_change=True,
-                deletion_timestamp=0,
-                size=f.size,
-                partition_values=dict(f.partition),
-            )
-            for f in change.remove
-        ]
-        try:
-            table.create_write_transaction(
-                [*adds, *removes],
-                "append",
-                _schema(columns),
-                partition_by=list(change.partition_by),
-                commit_properties=CommitProperties(custom_metadata=dict(change.marks), max_commit_retries=0),
-            )
-        except CommitFailedError as conflict:
-            raise ConflictError(
-                f"Another process committed to {store.url}/{prefix} at the same time. Run the same command again."
-            ) from conflict
+        columns = _merged(_columns(table), change.columns)
+        if columns == _columns(table):
+            _append(store, prefix, table, change)
+        else:
+            _append_with_schema(store, prefix, table, change, columns)
         table.update_incremental()
         version = version_marked(table, change.marks)
     if version is None:
@@ -129,10 +99,76 @@ def commit(store: Store, prefix: str, change: Commit) -> int:
     return version
 
 
-def is_retyped(table: DeltaTable, columns: Sequence[tuple[str, str]]) -> bool:
-    """Whether a column of the table would get another type."""
-    held = dict(_columns(table))
-    return any(held.get(name, kind) != kind for name, kind in columns)
+def _append(store: Store, prefix: str, table: DeltaTable, change: Commit) -> None:
+    from deltalake import CommitProperties
+    from deltalake.exceptions import CommitFailedError
+    from deltalake.transaction import AddAction, RemoveAction
+
+    adds = [AddAction(stats=_stats(f), **_add(f)) for f in change.add]
+    removes = [RemoveAction(**_remove(f)) for f in change.remove]
+    try:
+        table.create_write_transaction(
+            [*adds, *removes],
+            "append",
+            _schema(change.columns),
+            partition_by=list(change.partition_by),
+            commit_properties=CommitProperties(custom_metadata=dict(change.marks), max_commit_retries=0),
+        )
+    except CommitFailedError as conflict:
+        raise ConflictError(
+            f"Another process committed to {store.url}/{prefix} at the same time. Run the same command again."
+        ) from conflict
+
+
+def _append_with_schema(
+    store: Store, prefix: str, table: DeltaTable, change: Commit, columns: Sequence[tuple[str, str]]
+) -> None:
+    """Put the log entry ourselves: delta-rs changes a schema only together with the removal of every file.
+
+    One create-only PUT holds metadata, removals and additions, so that no reader sees the one without the others.
+    """
+    _schema(columns)  # raises for what is no schema, before it would stand in the log for good
+    metadata = table.metadata()
+    described = {
+        "id": str(metadata.id),
+        "name": metadata.name,
+        "description": metadata.description,
+        "format": {"provider": "parquet", "options": {}},
+        "schemaString": _schema_json(columns),
+        "partitionColumns": metadata.partition_columns,
+        "createdTime": metadata.created_time,
+        "configuration": metadata.configuration,
+    }
+    info = {"operation": "WRITE", "operationParameters": {"mode": "Append"}, "engineInfo": "quarterlake"}
+    entries: list[dict[str, Any]] = [{"commitInfo": info | dict(change.marks)}, {"metaData": described}]
+    entries += [{"remove": _camel(_remove(f)) | {"extendedFileMetadata": True}} for f in change.remove]
+    entries += [{"add": _camel(_add(f)) | {"stats": _stats(f)}} for f in change.add]
+    body = "\n".join(json.dumps(entry) for entry in entries) + "\n"
+    if not store.create(f"{prefix}/_delta_log/{table.version() + 1:020d}.json", body.encode()):
+        raise ConflictError(
+            f"Another process changed {store.url}/{prefix} at the same time. Run the same command again."
+        )
+
+
+def _add(file: TableFile) -> dict[str, Any]:
+    placed = {"path": file.path, "size": file.size, "partition_values": dict(file.partition)}
+    return placed | {"modification_time": 0, "data_change": True}
+
+
+def _remove(file: TableFile) -> dict[str, Any]:
+    placed = {"path": file.path, "size": file.size, "partition_values": dict(file.partition)}
+    return placed | {"deletion_timestamp": 0, "data_change": True}
+
+
+def _stats(file: TableFile) -> str:
+    return json.dumps({"numRecords": file.rows})
+
+
+def _camel(action: dict[str, Any]) -> dict[str, Any]:
+    """The names that the protocol gives an action's fields."""
+    return {
+        re.sub(r"_([a-z])", lambda found: found[1].upper(), name): value for name, value in action.items()
+    }
 
 
 def live_files(table: DeltaTable) -> list[TableFile]:
@@ -198,11 +234,20 @@ def _columns(table: DeltaTable) -> list[tuple[str, str]]:
 
 
 def _merged(held: Sequence[tuple[str, str]], wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The table's columns with the wanted types, and the wanted columns that it lacks: none is ever dropped."""
+    """The table's columns with the wanted types, and the wanted columns that it lacks: none is ever dropped.
+
+    Raises ContractError for a column whose name differs from the table's in case only, which no reader could tell apart.
+    """
     types = dict(wanted)
-    names = {name for name, _ in held}
+    spelled = {name.casefold(): name for name, _ in held}
+    for name in types:
+        if spelled.get(name.casefold(), name) != name:
+            raise ContractError(
+                f"The column {name} is published as {spelled[name.casefold()]}; case does not tell columns apart. "
+                "Give it the published name (`physicalName` holds the one in the files)."
+            )
     return [(name, types.get(name, kind)) for name, kind in held] + [
-        (n, k) for n, k in wanted if n not in names
+        (name, kind) for name, kind in wanted if name.casefold() not in spelled
     ]
 
 
@@ -227,32 +272,3 @@ def _create(store: Store, prefix: str, change: Commit) -> DeltaTable:
             )
         except DeltaError:  # another process made it first
             return DeltaTable(uri, storage_options=options)
-
-
-def _change_schema(
-    store: Store, prefix: str, table: DeltaTable, columns: Sequence[tuple[str, str]]
-) -> DeltaTable:
-    """Put a commit of nothing but new metadata, which delta-rs offers only together with the removal of every file."""
-    metadata = table.metadata()
-    action = {
-        "metaData": {
-            "id": str(metadata.id),
-            "name": metadata.name,
-            "description": metadata.description,
-            "format": {"provider": "parquet", "options": {}},
-            "schemaString": _schema_json(columns),
-            "partitionColumns": metadata.partition_columns,
-            "createdTime": metadata.created_time,
-            "configuration": metadata.configuration,
-        },
-    }
-    info = {
-        "commitInfo": {"operation": "CHANGE SCHEMA", "operationParameters": {}, "engineInfo": "quarterlake"}
-    }
-    body = "\n".join(json.dumps(entry) for entry in (info, action)) + "\n"
-    if not store.create(f"{prefix}/_delta_log/{table.version() + 1:020d}.json", body.encode()):
-        raise ConflictError(
-            f"Another process changed {store.url}/{prefix} at the same time. Run the same command again."
-        )
-    table.update_incremental()
-    return table

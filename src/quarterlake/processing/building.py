@@ -103,7 +103,7 @@ def _ledger(curated: Curated, months: Sequence[CuratedMonth]) -> tuple[ReleaseEn
     return tuple(
         release_entry(
             entry,
-            {month: part.accepted for month, part in parts[entry.sha256].items()},
+            {month: part.accepted for month, part in parts[used[landing.manifest.sequence].origin].items()},
             [month.month for month in months],
         )
         for landing, entry in zip(curated.landings, entries, strict=True)
@@ -111,26 +111,25 @@ def _ledger(curated: Curated, months: Sequence[CuratedMonth]) -> tuple[ReleaseEn
     )
 
 
-def _used(curated: Curated, months: Sequence[CuratedMonth]) -> dict[int, str]:
-    """The live landings whose records are in months, by sequence, with their paths."""
-    hashes = {given.sha256 for month in months for given in month.inputs}
-    live = [landing.manifest for landing in curated.landings if landing.is_live]
-    return {manifest.sequence: manifest.source for manifest in live if manifest.sha256 in hashes}
+def _used(curated: Curated, months: Sequence[CuratedMonth]) -> dict[int, ParsedFile]:
+    """The live parsed files whose records are in months, by landing."""
+    origins = {given.origin for month in months for given in month.inputs}
+    live = [landing.manifest.sequence for landing in curated.landings if landing.is_live]
+    return {n: curated.parsed[n] for n in live if n in curated.parsed and curated.parsed[n].origin in origins}
 
 
 def _observations(
     curated: Curated, months: Sequence[CuratedMonth], rows: int, nulls: Mapping[str, int]
 ) -> Observations:
     used = _used(curated, months)
+    names = {landing.manifest.sequence: landing.manifest.source for landing in curated.landings}
     return Observations(
         rows=rows,
         rows_by_month={month.month: month.rows for month in months},
         nulls={name: count for name, count in nulls.items() if count},
         conflicts=sum(month.conflicts for month in months),
         equal_rows=sum(month.equal_rows for month in months),
-        drift=tuple(
-            line for number, source in used.items() for line in drift_of(source, curated.parsed[number])
-        ),
+        drift=tuple(line for number, file in used.items() for line in drift_of(names[number], file)),
     )
 
 

@@ -31,7 +31,7 @@ _MOST_VALUES = 200
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The contract in force with every live file parsed under it, by landing sequence."""
+    """The contract in force with every file parsed under it, by landing sequence, corrected ones too."""
 
     contract: Contract
     parsed: Mapping[int, ParsedFile]
@@ -87,7 +87,7 @@ def settle(
         number, contract = newest
         before = _numbered(parsing, dataset, number - 1)
         parsed = parsing.parse_all(dataset, contract, landings, before)
-        wider = _widen(parsing, contract, landings, parsed)
+        wider = _widen(parsing, contract, landings, of_live(landings, parsed))
         if wider == contract:
             return Settled(contract, parsed)
         _store(parsing, dataset, number + 1, msgspec.structs.replace(wider, version=f"1.{number}.0"))
@@ -96,20 +96,10 @@ def settle(
     )
 
 
-def parsed_earlier(
-    parsing: Parsing, dataset: str, landings: Sequence[Landing], contract: Contract
-) -> dict[int, ParsedFile]:
-    """What corrected landings were parsed to, under this contract or an earlier one: the ledger still counts them."""
-    wanted = [landing for landing in landings if landing.replaced_by is not None]
-    found: dict[int, ParsedFile] = {}
-    newest = newest_inferred(parsing, dataset) if wanted else None
-    numbers = range(newest[0] if newest else 0, 0, -1)
-    for candidate in [contract, *(_numbered(parsing, dataset, number) for number in numbers)]:
-        left = [landing for landing in wanted if landing.manifest.sequence not in found]
-        if candidate is None or not left:
-            break
-        found |= parsing.known(dataset, parsing.identities(left, candidate))
-    return found
+def of_live(landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]) -> dict[int, ParsedFile]:
+    """The parsed files of the landings that count."""
+    live = [landing.manifest.sequence for landing in landings if landing.is_live]
+    return {number: parsed[number] for number in live if number in parsed}
 
 
 def infer(parsing: Parsing, dataset: str, landings: Sequence[Landing]) -> Contract | None:
@@ -120,7 +110,7 @@ def infer(parsing: Parsing, dataset: str, landings: Sequence[Landing]) -> Contra
     if draft is None:
         return None
     for _ in range(_ROUNDS):
-        parsed = parsing.parse_all(dataset, draft, landings)
+        parsed = of_live(landings, parsing.parse_all(dataset, draft, landings))
         refined = _refined(parsing, draft, landings, parsed)
         if refined == draft:
             break

@@ -148,5 +148,5 @@ def row_hash(contract: Contract) -> str:
             if column.type.kind is Kind.TIMESTAMP
             else f"CAST({name} AS VARCHAR)"
         )
-        parts.append(f"coalesce('=' || {text}, '-')")
+        parts.append(f"coalesce(strlen({text}) || '=' || {text}, '-')")
     return f"md5(concat_ws(chr(31), {', '.join(parts)}))"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from quarterlake.domain.column_types import Kind
 from quarterlake.domain.contract import Contract, fingerprint
 from quarterlake.domain.curation import CuratedMonth, Curation, curation_id, month_id
-from quarterlake.domain.errors import IntegrityError
+from quarterlake.domain.errors import ConflictError, IntegrityError
 from quarterlake.lake import delta, documents, keys
 from quarterlake.processing.engines.port import CurateInput, CurateRequest
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from quarterlake.processing.engines.port import Engine
 
 CURATION_MARK = "quarterlake.curation"
+LANDING_MARK = "quarterlake.landing"
+"""The newest landing that was known when the commit was worked out."""
 _DELTA_TYPES = {
     Kind.NULL: "string",
     Kind.BOOLEAN: "boolean",
@@ -41,6 +43,7 @@ class CuratedTable:
 
     curation: Curation
     version: int
+    landing: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class _Plan:
 
     id: str
     contract: Contract
+    ranked_by: Contract
     inputs: Sequence[CurateInput]
     rivals: tuple[str, ...]
     key_id: str | None
@@ -66,7 +70,8 @@ def current_curation(lake: Lake, dataset: str) -> CuratedTable | None:
         raise IntegrityError(
             f"{keys.curation(dataset, mark)} is missing from {lake.curated.url}, though the table of {dataset} names it. Restore it from a backup."
         )
-    return CuratedTable(curation, int(table.version()))
+    landing = int(delta.newest_mark(table, LANDING_MARK) or 0)
+    return CuratedTable(curation, int(table.version()), landing)
 
 
 def curate(
@@ -81,6 +86,11 @@ def curate(
     dataset = contract.dataset
     by_month = _inputs_by_month(landings, parsed)
     before = current_curation(lake, dataset)
+    newest = max((landing.manifest.sequence for landing in landings), default=0)
+    if before is not None and before.landing > newest:
+        raise ConflictError(
+            f"Another process has curated newer files of {dataset}. Run the same command again."
+        )
     old = dict(before.curation.months) if before else {}
     plans = _plans(engine, contract, by_month, old)
     months = {month: old[month] for month in plans if month in old and old[month].id == plans[month].id}
@@ -92,7 +102,7 @@ def curate(
     months |= _curate_months(
         lake, engine, progress, {month: plans[month] for month in missing}, by_month, dataset
     )
-    return _commit(lake, contract, before, dict(sorted(months.items())))
+    return _commit(lake, contract, before, dict(sorted(months.items())), newest)
 
 
 def _inputs_by_month(
@@ -113,10 +123,7 @@ def _plans(
     by_month: Mapping[str, Sequence[CurateInput]],
     old: Mapping[str, CuratedMonth],
 ) -> dict[str, _Plan]:
-    restricted = {
-        month: contract.restricted({c.name for given in inputs for c in given.parsed.columns})
-        for month, inputs in by_month.items()
-    }
+    restricted = {month: contract.restricted(_columns_of([month], by_month)) for month in by_month}
     ranges: dict[str, tuple[str, str] | None] = {}
     rivals: dict[str, set[str]] = {month: set() for month in by_month}
     key_id = _key_id(contract)
@@ -129,8 +136,14 @@ def _plans(
         rivals = _rivals(engine, contract, by_month, old, changed, ranges)
     return {
         month: _Plan(
-            id=month_id(month, _inputs_of([month, *rivals[month]], by_month), restricted[month].content_id),
+            id=month_id(
+                month,
+                _inputs_of([month, *rivals[month]], by_month),
+                restricted[month].content_id
+                + contract.restricted(_columns_of([month, *rivals[month]], by_month)).content_id,
+            ),
             contract=restricted[month],
+            ranked_by=contract.restricted(_columns_of([month, *rivals[month]], by_month)),
             inputs=inputs,
             rivals=tuple(sorted(rivals[month])),
             key_id=key_id,
@@ -144,7 +157,7 @@ def _key_id(contract: Contract) -> str | None:
     """Identifies a declared key that is unique in the whole data set; None where months do not touch each other."""
     if not (contract.key and contract.key_declared and contract.key_scope == "dataset"):
         return None
-    return fingerprint([(name, str(contract.column(name).type)) for name in contract.key])
+    return fingerprint([list(contract.key), contract.parse_id])
 
 
 def _is_changed(inputs: Sequence[CurateInput], old: CuratedMonth | None, key_id: str) -> bool:
@@ -152,6 +165,11 @@ def _is_changed(inputs: Sequence[CurateInput], old: CuratedMonth | None, key_id:
     if old is None or old.key_id != key_id:
         return True
     return sorted(given.parsed.origin for given in inputs) != sorted(given.origin for given in old.inputs)
+
+
+def _columns_of(months: Sequence[str], by_month: Mapping[str, Sequence[CurateInput]]) -> set[str]:
+    """The columns that the files of some months have."""
+    return {column.name for month in months for given in by_month[month] for column in given.parsed.columns}
 
 
 def _inputs_of(months: Sequence[str], by_month: Mapping[str, Sequence[CurateInput]]) -> list[tuple[str, str]]:
@@ -227,6 +245,7 @@ def _request(
         month=month,
         id=plan.id,
         contract=plan.contract,
+        ranked_by=plan.ranked_by,
         inputs=plan.inputs,
         rivals={rival: by_month[rival] for rival in plan.rivals},
         key_id=plan.key_id,
@@ -236,7 +255,11 @@ def _request(
 
 
 def _commit(
-    lake: Lake, contract: Contract, before: CuratedTable | None, months: Mapping[str, CuratedMonth]
+    lake: Lake,
+    contract: Contract,
+    before: CuratedTable | None,
+    months: Mapping[str, CuratedMonth],
+    landing: int,
 ) -> CuratedTable:
     dataset = contract.dataset
     curation = Curation(curation_id(dataset, months), dataset, contract.content_id, months)
@@ -248,10 +271,10 @@ def _commit(
         columns=_table_columns(contract, months),
         add=[_table_file(m) for path, m in shown.items() if path not in gone],
         remove=[_table_file(m) for path, m in gone.items() if path not in shown],
-        marks={CURATION_MARK: curation.id},
+        marks={CURATION_MARK: curation.id, LANDING_MARK: str(landing)},
         partition_by=["_month"],
     )
-    return CuratedTable(curation, delta.commit(lake.curated, dataset, change))
+    return CuratedTable(curation, delta.commit(lake.curated, dataset, change), landing)
 
 
 def _empty_version(lake: Lake, dataset: str) -> int | None:

@@ -26,11 +26,11 @@ class Part:
 
 
 def parts_by_file(curation: Curation | None) -> dict[str, dict[str, Part]]:
-    """For the hash of each curated file, its part in each month."""
+    """For the origin of each curated file, its part in each month."""
     parts: dict[str, dict[str, Part]] = {}
     for month in curation.months.values() if curation else ():
         for given in month.inputs:
-            parts.setdefault(given.sha256, {})[month.month] = Part(given.records, given.accepted)
+            parts.setdefault(given.origin, {})[month.month] = Part(given.records, given.accepted)
     return parts
 
 
@@ -43,10 +43,11 @@ def file_entries(
     nothing. A file that is not parsed yet has no records yet; one that is not curated yet does not balance until it is.
     """
     parts = parts_by_file(curation)
-    return [
-        _entry(landing, parsed.get(landing.manifest.sequence), parts.get(landing.manifest.sha256, {}))
-        for landing in landings
-    ]
+    entries = []
+    for landing in landings:
+        file = parsed.get(landing.manifest.sequence)
+        entries.append(_entry(landing, file, parts.get(file.origin, {}) if file else {}))
+    return entries
 
 
 def _entry(landing: Landing, parsed: ParsedFile | None, parts: Mapping[str, Part]) -> FileEntry:

@@ -38,11 +38,14 @@ class Parsing:
     def parse_all(
         self, dataset: str, contract: Contract, landings: Sequence[Landing], before: Contract | None = None
     ) -> dict[int, ParsedFile]:
-        """The parsed file of each live landing, by its sequence; what was parsed `before` is kept where that is the same."""
-        live = [landing.manifest for landing in landings if landing.is_live]
-        wanted = {manifest.sequence: self._id(manifest, contract) for manifest in live}
+        """The parsed file of each landing, by its sequence; what was parsed `before` is kept where that is the same.
+
+        Corrected landings are parsed too, since the ledger counts their records; duplicates are not.
+        """
+        counted = [landing.manifest for landing in landings if landing.duplicate_of is None]
+        wanted = {manifest.sequence: self._id(manifest, contract) for manifest in counted}
         found = self.known(dataset, wanted)
-        missing = [manifest for manifest in live if manifest.sequence not in found]
+        missing = [manifest for manifest in counted if manifest.sequence not in found]
         if before is not None and missing:
             found |= self._reuse(dataset, missing, contract, before)
             missing = [manifest for manifest in missing if manifest.sequence not in found]

@@ -13,6 +13,7 @@ from quarterlake.domain.quality import GateResult, QualityReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
     from quarterlake.domain.completeness import Completeness
     from quarterlake.domain.releases import Build, Release
 

@@ -16,9 +16,10 @@ from quarterlake.domain.releases import (
     release_name,
 )
 from quarterlake.lake import delta, documents, keys
-from quarterlake.publishing.releases import claims_of, current_release
+from quarterlake.publishing.releases import claims_of, current_release, current_releases
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from deltalake import DeltaTable
@@ -32,7 +33,7 @@ _ATTEMPTS = 5
 
 
 def publish(
-    store: Store, build: Build, quality: QualityReport, now: datetime, run: str | None = None
+    store: Store, build: Build, quality: QualityReport, now: datetime, *, landing: int, run: str | None = None
 ) -> Release | None:
     """Make a build the period's next revision; the current release if it is that build already.
 
@@ -45,7 +46,11 @@ def publish(
     current = finish_claims(store, build.dataset, build.period)
     if not needs_release(current, build.id):
         return current if current is not None and current.build.id == build.id else None
-    return _next_revision(store, build, quality, now, current, run=run)
+    if current is not None and current.landing > landing:
+        raise ConflictError(
+            f"{current.name} was made from newer files than this build of {build.period}. Run the same command again."
+        )
+    return _next_revision(store, build, quality, now, current, landing=landing, run=run)
 
 
 def rollback(store: Store, target: Release, now: datetime, run: str | None = None) -> Release:
@@ -53,9 +58,24 @@ def rollback(store: Store, target: Release, now: datetime, run: str | None = Non
     current = finish_claims(store, target.dataset, target.period)
     if current is not None and current.build.id == target.build.id:
         return current
+    for made in target.build.aggregates:
+        columns = {column.name: column.type for column in made.columns}
+        for other in _clashing(store, target.dataset, target.period, made.name, columns):
+            raise GateError(
+                f"{target.name} cannot be made current: {other.name} holds columns of {made.name} in other types, and one table "
+                "cannot show both. Roll that back first, or correct the data instead."
+            )
     held = (*current.holds_back, current.build.id) if current else ()
     return _next_revision(
-        store, target.build, target.quality, now, current, run=run, restores=target.name, holds_back=held
+        store,
+        target.build,
+        target.quality,
+        now,
+        current,
+        landing=current.landing if current else 0,
+        run=run,
+        restores=target.name,
+        holds_back=tuple(build for build in held if build != target.build.id),
     )
 
 
@@ -76,6 +96,7 @@ def _next_revision(
     now: datetime,
     current: Release | None,
     *,
+    landing: int,
     run: str | None,
     restores: str | None = None,
     holds_back: tuple[str, ...] = (),
@@ -87,6 +108,7 @@ def _next_revision(
         build=build.id,
         claimed_at=now.isoformat(timespec="seconds"),
         quality=quality,
+        landing=landing,
         restores=restores,
         holds_back=holds_back,
         run=run,
@@ -121,6 +143,7 @@ def _finish(store: Store, claim: Claim) -> Release:
         build=build,
         quality=claim.quality,
         tables=tables,
+        landing=claim.landing,
         restores=claim.restores,
         holds_back=claim.holds_back,
         run=claim.run,
@@ -165,6 +188,9 @@ def _commit(
     remove: tuple[DataFile, ...],
 ) -> int:
     prefix = keys.aggregate_table(build.dataset, aggregate)
+    replaced = [file for file in remove if file not in add]
+    removed = _removed(store, build, aggregate, dict(columns), replaced)
+    gone = {_table_file(prefix, file).path for file in removed}
     marks = {BUILD_MARK: build.id, RELEASE_MARK: name}
     for _ in range(_ATTEMPTS):
         table = delta.open_table(store, prefix)
@@ -175,7 +201,7 @@ def _commit(
             base=int(table.version()) if table else None,
             columns=columns,
             add=[_table_file(prefix, file) for file in add if file not in remove],
-            remove=_removed(table, prefix, columns, [file for file in remove if file not in add]),
+            remove=[file for file in _shown(table) if file.path in gone],
             marks=marks,
         )
         try:
@@ -186,20 +212,40 @@ def _commit(
 
 
 def _removed(
-    table: DeltaTable | None, prefix: str, columns: list[tuple[str, str]], replaced: list[DataFile]
-) -> list[delta.TableFile]:
-    """The files that a commit takes out of a table: those that are replaced, of those that it shows.
+    store: Store, build: Build, aggregate: str, columns: Mapping[str, str], replaced: Sequence[DataFile]
+) -> list[DataFile]:
+    """The files that a commit takes out of a table: those that are replaced, and those of other types.
 
-    When a column gets another type, all: readers cannot read two types as one column. The other periods come back with
-    their own next revisions, which that change of the contract asks for too; their releases stay as they are.
+    Readers cannot read two types as one column. A period whose current release holds another type of a column comes back
+    with its own next revision, which the same change of the contract asks for; its release stays as it is meanwhile.
     """
-    if table is None:
-        return []
-    shown = delta.live_files(table)
-    if delta.is_retyped(table, columns):
-        return shown
-    paths = {_table_file(prefix, file).path for file in replaced}
-    return [file for file in shown if file.path in paths]
+    clashing = _clashing(store, build.dataset, build.period, aggregate, columns)
+    return [*replaced, *(file for release in clashing for file in _files(release, aggregate))]
+
+
+def _clashing(
+    store: Store, dataset: str, period: str, aggregate: str, columns: Mapping[str, str]
+) -> list[Release]:
+    """The current releases of other periods that hold a column of an aggregate in another type."""
+    return [
+        release
+        for release in current_releases(store, dataset)
+        if release.period != period
+        and any(
+            columns.get(column.name, column.type) != column.type
+            for made in release.build.aggregates
+            if made.name == aggregate
+            for column in made.columns
+        )
+    ]
+
+
+def _files(release: Release, aggregate: str) -> tuple[DataFile, ...]:
+    return next((made.files for made in release.build.aggregates if made.name == aggregate), ())
+
+
+def _shown(table: DeltaTable | None) -> list[delta.TableFile]:
+    return [] if table is None else delta.live_files(table)
 
 
 def _table_file(prefix: str, file: DataFile) -> delta.TableFile:

@@ -49,8 +49,26 @@ def claims_of(store: Store, dataset: str, period: str) -> list[Claim]:
     return documents.read_all(store, keys.claims(dataset, period), Claim)
 
 
+def current_releases(store: Store, dataset: str) -> list[Release]:
+    """The current release of each period, by period."""
+    newest = {key.rsplit("/", 1)[1].split(".")[0]: key for key in _record_keys(store, dataset)}
+    return documents.read_many(
+        store, [newest[period] for period in sorted(newest, key=Period.parse)], Release
+    )
+
+
 def previous_release(store: Store, dataset: str, period: str) -> Release | None:
-    """What a new revision of a period follows: its current one, else that of the newest earlier period."""
-    held = releases_of(store, dataset)
-    earlier = [release for release in held if Period.parse(release.period) <= Period.parse(period)]
-    return earlier[-1] if earlier else None
+    """What a new revision of a period follows: its current one, else that of the newest earlier period of its kind."""
+    here = Period.parse(period)
+    earlier = {
+        Period.parse(name): key
+        for key in _record_keys(store, dataset)
+        if (name := key.rsplit("/", 1)[1].split(".")[0]) and Period.parse(name).kind is here.kind
+    }
+    known = [each for each in earlier if each <= here]
+    return documents.read(store, earlier[max(known)], Release) if known else None
+
+
+def _record_keys(store: Store, dataset: str) -> list[str]:
+    """The keys of all release records, a period's later revisions after its earlier ones."""
+    return [item.key for item in store.list(keys.ours(dataset, "releases")) if item.key.endswith(".json")]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import duckdb
 import msgspec
 
-from quarterlake.domain.curation import CuratedMonth, MonthInput
+from quarterlake.domain.curation import CuratedMonth, MonthInput, month_id
 from quarterlake.domain.periods import Period
 from quarterlake.domain.releases import Aggregate, Build, DataFile
 from quarterlake.lake import keys
@@ -26,7 +26,7 @@ from quarterlake.processing.samples import Sample, file_evidence, sample_file
 from quarterlake.processing.sql import identifier, literal, parquet_options, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from duckdb import DuckDBPyConnection
 
@@ -169,10 +169,13 @@ class DuckDBEngine:
         with self._paths([*request.inputs, *rivals]) as paths, environment_faults(self._scratch):
             connection = self._open_in_thread()
             own = curate_sql.rows_of(contract, request.month, request.inputs, paths)
+            ranked = request.ranked_by
             others = [
-                curate_sql.rows_of(contract, month, inputs, paths) for month, inputs in request.rivals.items()
+                curate_sql.rows_of(ranked, month, inputs, paths) for month, inputs in request.rivals.items()
             ]
-            lost, conflicts = _find_losers(connection, contract, own, others) if contract.key else ({}, 0)
+            mine = curate_sql.rows_of(ranked, request.month, request.inputs, paths)
+            lost, conflicts = _find_losers(connection, ranked, mine, others) if contract.key else ({}, 0)
+            content = _content(connection, request, lost)
             equal = (
                 0 if contract.key else int(str(rows(connection, curate_sql.equal_rows(contract, own))[0][0]))
             )
@@ -189,6 +192,7 @@ class DuckDBEngine:
         return CuratedMonth(
             month=request.month,
             id=request.id,
+            content=content,
             path=request.path,
             size=size,
             rows=written,
@@ -317,6 +321,19 @@ class DuckDBEngine:
                 f"CREATE OR REPLACE TEMP VIEW {identifier(view.dataset)} AS {view_query(view, paths)}"
             )
             yield connection
+
+
+def _content(connection: DuckDBPyConnection, request: CurateRequest, lost: Mapping[int, int]) -> str:
+    """Identifies a month's rows: its own inputs, the contract, and which of its rows lose; not why they do."""
+    landings = sorted(given.manifest.sequence for given in request.inputs)
+    origins = {given.manifest.sequence: given.parsed.origin for given in request.inputs}
+    losing = ""
+    if lost:
+        places = f"list_position({landings}, _landing)"
+        query = f"SELECT md5(string_agg(concat({places}, ':', _row), ',' ORDER BY {places}, _row)) FROM {curate_sql.LOSERS}"
+        losing = str(rows(connection, query)[0][0])
+    inputs = [(request.month, origins[landing]) for landing in landings]
+    return month_id(request.month, inputs, request.contract.content_id + losing)
 
 
 def _find_losers(

@@ -43,7 +43,7 @@ class CurateInput:
 class CurateRequest:
     """A month to curate from the live parsed files that hold records of it.
 
-    `contract` is restricted to the columns that these files have. `rivals` are the months that share declared keys
+    `contract` is restricted to the columns that these files have, `ranked_by` to those of its rivals' too. `rivals` are the months that share declared keys
     with it, with their files. `path` is where the result lies below the curated table.
     """
 
@@ -51,6 +51,7 @@ class CurateRequest:
     month: str
     id: str
     contract: Contract
+    ranked_by: Contract
     inputs: Sequence[CurateInput]
     rivals: dict[str, Sequence[CurateInput]]
     key_id: str | None
