@@ -78,6 +78,7 @@ def quarterlake(source: Path, lake: Path, contracts: Path) -> list[str]:
     """The command that runs the pipeline; nothing but the given contracts is in force."""
     program = Path(sysconfig.get_path("scripts")) / "quarterlake"
     aggregates = WORK / "no-aggregates"
+    aggregates.mkdir(parents=True, exist_ok=True)
     aggregates.mkdir(exist_ok=True)
     options = ["--lake", lake, "--contracts", contracts, "--aggregates", aggregates]
     return [str(part) for part in (program, "run", source, *options)]

@@ -21,7 +21,7 @@ from quarterlake.domain.quality import QualityReport
 from quarterlake.domain.releases import Build, Release, checked_dataset_name
 from quarterlake.lake import documents, keys
 from quarterlake.lake.location import open_lake
-from quarterlake.processing.building import drift_of
+from quarterlake.processing.building import drift_of, refusal_of
 from quarterlake.processing.contracts import declared_contract, newest_inferred
 from quarterlake.processing.curating import current_curation
 from quarterlake.processing.ledgers import file_entries
@@ -160,13 +160,15 @@ def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
             "duplicates": sum(1 for landing in held.landings if landing.duplicate_of is not None),
             "unprocessed": sum(1 for sequence in live if sequence not in held.parsed),
             "refused": [
-                {"source": entry.source, "error": entry.error} for entry in entries if entry.error is not None
+                {"source": source, "error": error}
+                for source, file in parsed
+                if (error := refusal_of(source, file)) is not None
             ],
         },
         "records": totals(entries),
         "drift": [line for source, file in parsed for line in drift_of(source, file)],
         "periods": _periods(pipeline, held, current),
-        "builds_waiting": _waiting(pipeline, held.dataset, releases),
+        "builds_waiting": _waiting(pipeline, held, releases),
         "releases": [release.name for release in releases],
     }
 
@@ -199,15 +201,19 @@ def _periods(pipeline: Pipeline, held: Known, current: dict[str, str]) -> list[d
     ]
 
 
-def _waiting(pipeline: Pipeline, dataset: str, releases: list[Release]) -> list[dict[str, Any]]:
-    """Builds that were never published, with the gates that stopped them."""
+def _waiting(pipeline: Pipeline, held: Known, releases: list[Release]) -> list[dict[str, Any]]:
+    """Builds of the records as they are now that were never published, with the gates that stopped them."""
     store = pipeline.lake.aggregated
     published = {release.build.id for release in releases}
-    listed = [item.key for item in store.list(keys.ours(dataset, "builds"))]
-    waiting = documents.read_many(
-        store, [key for key in listed if key.rsplit("/", 1)[1].removesuffix(".json") not in published], Build
-    )
-    reports = documents.read_all(store, keys.ours(dataset, "quality"), QualityReport) if waiting else []
+    listed = [item.key for item in store.list(keys.ours(held.dataset, "builds"))]
+    unpublished = [key for key in listed if key.rsplit("/", 1)[1].removesuffix(".json") not in published]
+    months = held.curation.months if held.curation else {}
+    waiting = [
+        made
+        for made in documents.read_many(store, unpublished, Build)
+        if all(m.month in months and months[m.month].content == m.content for m in made.months)
+    ]
+    reports = documents.read_all(store, keys.ours(held.dataset, "quality"), QualityReport) if waiting else []
     stopped = {
         report.build: [f"{gate.gate}: {gate.message}" for gate in report.gates if gate.stops]
         for report in reports

@@ -19,7 +19,7 @@ from quarterlake.ingestion.seen import Seen
 from quarterlake.lake import documents, keys
 from quarterlake.lake.location import Lake, open_lake
 from quarterlake.lake.manifests import read_manifests
-from quarterlake.processing.building import Curated, build, drift_of, wanted_aggregates
+from quarterlake.processing.building import Curated, build, drift_of, refusal_of, wanted_aggregates
 from quarterlake.processing.contracts import Settled, declared_contract, settle
 from quarterlake.processing.curating import curate
 from quarterlake.processing.engines.duckdb import DuckDBEngine
@@ -250,12 +250,8 @@ class Pipeline:
             if parsed is None or not landing.is_live:
                 continue
             source = landing.manifest.source
-            if parsed.error is not None:
-                outcome.refused[source] = parsed.error
-            elif parsed.rejected and not parsed.accepted:
-                outcome.refused[source] = (
-                    f"{source}: all of its {parsed.rejected} records are rejected; `quarterlake rejects {dataset}` says why."
-                )
+            if (refusal := refusal_of(source, parsed)) is not None:
+                outcome.refused[source] = refusal
             outcome.drift += drift_of(source, parsed)
         if table is None:
             return outcome, None

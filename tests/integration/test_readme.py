@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from quarterlake.domain.odcs import from_yaml
+from quarterlake.publishing.gates import GATES
 from quarterlake.settings import VARIABLES
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +63,24 @@ def test_the_readme_s_aggregate_runs(demo: tuple[Path, list[str]]) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert list((demo[0] / "lake/aggregated/flights/late").glob("2013-Q1-*.parquet"))
+
+
+def test_the_gates_are_those_that_the_readme_lists() -> None:
+    listed = [line.split() for line in shown("gates")]
+    assert listed == [
+        [gate.name, str(gate.severity), *([] if gate.threshold is None else [f"{gate.threshold:g}"])]
+        for gate in GATES
+    ]
+
+
+def test_the_contract_in_the_readme_reads() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"```yaml\n(apiVersion.*?)```", text, re.DOTALL)
+    assert found
+    contract = from_yaml(found[1], "README.md")
+    assert (contract.key, contract.record_time, contract.gates["reject_ratio"].threshold) == (
+        ("order_id",), "ordered_at", 0.02,
+    )  # fmt: skip
 
 
 def test_every_setting_is_in_the_example_file() -> None:

@@ -97,6 +97,11 @@ FOUND: dict[str, Evaluation] = {
     "volume_change": after(msgspec.structs.replace(BUILD, observations=msgspec.structs.replace(SEEN, rows=1000, nulls={"id": 0, "amount": 100}))),
     "null_rate_change": after(msgspec.structs.replace(BUILD, observations=msgspec.structs.replace(SEEN, nulls={"id": 0, "amount": 80}))),
     "files_readable": dataclasses.replace(GOOD, refused={"sales/b.csv": "sales/b.csv is empty."}),
+    "contract_kept": dataclasses.replace(
+        GOOD,
+        contract=msgspec.structs.replace(CONTRACT, inferred=True),
+        previous=released(msgspec.structs.replace(BUILD, contract=msgspec.structs.replace(CONTRACT, inferred=False))),
+    ),
     "corrections_readable": dataclasses.replace(
         GOOD,
         refused={ENTRY.source: f"{ENTRY.source} is empty."},

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,11 +53,21 @@ IncompleteOption = Annotated[
 
 
 def settings_of(lake: str | None, contracts: str | None, aggregates: str | None) -> Settings:
-    """The settings, those of the command line first."""
+    """The settings, those of the command line first. Raises UsageError for a folder named there that does not exist."""
+    from quarterlake.domain.errors import UsageError
     from quarterlake.settings import read_settings
 
+    for option, folder in (("--contracts", contracts), ("--aggregates", aggregates)):
+        if folder is not None and not Path(folder).is_dir():
+            raise UsageError(
+                f"{option} {folder}: there is no such folder. Name the one that holds your files, or leave the option out."
+            )
     return read_settings(
-        {"QUARTERLAKE_LAKE": lake, "QUARTERLAKE_CONTRACTS": contracts, "QUARTERLAKE_AGGREGATES": aggregates}
+        {
+            "QUARTERLAKE_LAKE": lake,
+            "QUARTERLAKE_CONTRACTS": contracts,
+            "QUARTERLAKE_AGGREGATES": aggregates,
+        }
     )
 
 

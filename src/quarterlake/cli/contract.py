@@ -65,6 +65,8 @@ def infer(
     from quarterlake.domain.odcs import to_yaml
     from quarterlake.processing.contracts import infer as infer_contract
 
+    if write and contracts is not None:
+        Path(contracts).mkdir(parents=True, exist_ok=True)
     with opened(lake, contracts, None) as pipeline:
         pipeline.chosen(wishes([dataset], None, allow_incomplete=False))
         contract = infer_contract(pipeline.parsing, dataset, pipeline.landings(dataset))
@@ -100,7 +102,7 @@ def check(
 ) -> None:
     """Hold every live file to the contract in force; exit with 1 where one does not meet it."""
     from quarterlake.domain.errors import UsageError
-    from quarterlake.processing.building import drift_of
+    from quarterlake.processing.building import drift_of, refusal_of
 
     with opened(lake, contracts, aggregates) as pipeline:
         pipeline.chosen(wishes([dataset], None, allow_incomplete=False))
@@ -110,8 +112,9 @@ def check(
     problems = []
     for landing in landings:
         parsed = settled.parsed.get(landing.manifest.sequence)
-        if parsed is not None:
-            problems += [parsed.error] if parsed.error else drift_of(landing.manifest.source, parsed)
+        if parsed is not None and landing.is_live:
+            refusal = refusal_of(landing.manifest.source, parsed)
+            problems += [refusal] if refusal else drift_of(landing.manifest.source, parsed)
     if json:
         print_json(
             {

@@ -109,7 +109,7 @@ def _print_run(
     if ingested is not None:
         _print_ingest(console, ingested)
     for outcome in outcomes:
-        _print_outcome(console, outcome)
+        _print_outcome(console, outcome, settings)
     published = [release for outcome in outcomes for release in outcome.published]
     if published:
         _print_releases(console, published, settings)
@@ -119,6 +119,9 @@ def _print_run(
 
 def _print_ingest(console: Console, ingested: IngestReport) -> None:
     size = sum(manifest.size for manifest in ingested.landed)
+    if not (ingested.landed or ingested.unchanged or ingested.refused or ingested.unfinished):
+        console.print("ingest: the source folder holds no data file")
+        return
     console.print(
         f"ingest: {len(ingested.landed)} files landed ({size:,} bytes), {ingested.unchanged} unchanged"
     )
@@ -144,7 +147,7 @@ def _print_ingest(console: Console, ingested: IngestReport) -> None:
     _list(console, "REFUSED", [f"{source}: {why}" for source, why in ingested.refused.items()])
 
 
-def _print_outcome(console: Console, outcome: DatasetOutcome) -> None:
+def _print_outcome(console: Console, outcome: DatasetOutcome, settings: Settings) -> None:
     sums = totals(outcome.entries)
     console.print(
         f"{outcome.dataset}: {sums['records']:,} records = {sums['accepted']:,} accepted + {sums['rejected']:,} rejected + {sums['superseded']:,} superseded",
@@ -157,13 +160,17 @@ def _print_outcome(console: Console, outcome: DatasetOutcome) -> None:
     for report in outcome.reports:
         for gate in report.gates:
             if not gate.passed:
-                _list(
-                    console,
-                    f"{report.period} {'GATE' if gate.stops else str(gate.severity)}",
-                    [f"{gate.gate}: {gate.message}"],
-                )
+                allowed = "" if gate.threshold is None else f" (threshold {gate.threshold:g})"
+                title = f"{report.period} {'GATE' if gate.stops else str(gate.severity)}"
+                _list(console, title, [f"{gate.gate}{allowed}: {gate.message}"])
         if report.passed and not any(release.period == report.period for release in outcome.published):
             console.print(f"  {report.period}: every gate passed")
+    if outcome.stopped:
+        console.print(
+            f"  not published: {', '.join(outcome.stopped)}. Mend the data, or set the gate's severity or threshold in "
+            f"{settings.contracts}/{outcome.dataset}.odcs.yaml.",
+            markup=False,
+        )
     _list(
         console,
         "held back",

@@ -91,6 +91,12 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
                 return column
         raise KeyError(name)
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What the zero-config summary groups by: the dimensions, less what is marked PII since they were chosen."""
+        hidden = {column.name for column in self.columns if column.pii}
+        return tuple(name for name in self.dimensions or () if name not in hidden)
+
     def restricted(self, present: Collection[str]) -> "Contract":
         """The contract less the columns that none of some files has.
 

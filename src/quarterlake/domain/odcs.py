@@ -142,7 +142,12 @@ def from_yaml(text: str, where: str) -> Contract:
         ContractError: the document is no YAML, not of the standard, or contradicts itself; the message begins with
             `where`, which names the file, and says where in it.
     """
-    document = _convert(load(text, where), _Document, where)
+    loaded = load(text, where)
+    if isinstance(loaded, dict) and "quality" in loaded:
+        raise ContractError(
+            f"{where}: quality stands at the top of the document; it belongs below the schema's object, beside its properties."
+        )
+    document = _convert(loaded, _Document, where)
     content = _only_object(document, where)
     properties = content.properties or []
     _refuse_misplaced(properties, where)

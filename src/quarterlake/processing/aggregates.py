@@ -95,7 +95,7 @@ def write_summary(connection: DuckDBPyConnection, view: PeriodView, target: Path
     Raises AggregateError where a sum could have more digits than a decimal.
     """
     table = identifier(view.dataset)
-    dimensions = view.contract.dimensions or ()
+    dimensions = view.contract.groups
     columns = _measured_columns(view.contract)
     ranges = rows(connection, summary_sql.ranges_query(columns, table))[0]
     measured = _measures(view.dataset, columns, ranges)
@@ -114,7 +114,7 @@ def write_summary(connection: DuckDBPyConnection, view: PeriodView, target: Path
 
 def _measured_columns(contract: Contract) -> list[Column]:
     """The numbers that a summary describes: all but keys, PII and dimensions."""
-    left_out = {*contract.key, *(contract.dimensions or ())}
+    left_out = {*contract.key, *(contract.groups)}
     return [c for c in contract.columns if c.type.is_number and not c.pii and c.name not in left_out]
 
 

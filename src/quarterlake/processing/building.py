@@ -133,6 +133,16 @@ def _observations(
     )
 
 
+def refusal_of(source: str, parsed: ParsedFile) -> str | None:
+    """Why nothing of a file counts; None for one of which something does, or which holds no record."""
+    if parsed.error is not None:
+        return parsed.error
+    if parsed.rejected and not parsed.accepted:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(parsed.reject_counts.items()))
+        return f"{source}: all of its {parsed.rejected} records are rejected ({reasons}); `quarterlake rejects` lists them."
+    return None
+
+
 def drift_of(source: str, parsed: ParsedFile) -> list[str]:
     """Where a file left its contract, a line each."""
     lines = [f"{source}: column {name} is not in the contract" for name in parsed.unknown]

@@ -51,7 +51,7 @@ def declared_contract(directory: Path, dataset: str) -> Contract | None:
         raise ContractError(
             f"{path} is for the data set {contract.dataset}, not {dataset}. Name its schema {dataset}, or rename the file."
         )
-    return contract
+    return msgspec.structs.replace(contract, inferred=False, notes=())
 
 
 def newest_inferred(parsing: Parsing, dataset: str) -> tuple[int, Contract] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.column_types import NULL, ColumnType, Kind, join
@@ -32,7 +33,7 @@ def draft_contract(
 ) -> Contract | None:
     """A contract from the first records of files: types, record time, key; None when none of them can be read."""
     stamped = [(manifest, stamp_of(manifest)) for manifest in manifests]
-    samples = [sample for sample in parsing.engine.sample(stamped, records) if sample.error is None]
+    samples = _related([s for s in parsing.engine.sample(stamped, records) if s.error is None])
     types = _types(samples)
     if not types:
         return None
@@ -72,6 +73,7 @@ def new_columns(
         if landing.is_live
         and landing.manifest.sequence in parsed
         and parsed[landing.manifest.sequence].unknown
+        and parsed[landing.manifest.sequence].error is None
     ]
     if not strange:
         return []
@@ -88,6 +90,14 @@ def new_columns(
         Column(name=name, type=kind, source=source)
         for name, (source, kind) in zip(names, types.items(), strict=True)
     ]
+
+
+def _related(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples that share a column with the commonest layout: a stray note among the data says nothing of its shape."""
+    layouts = Counter(tuple(sorted(name.casefold() for name in sample.columns)) for sample in samples)
+    ranked = sorted(layouts, key=lambda layout: (layouts[layout], len(layout)))
+    usual = set(ranked[-1]) if ranked else set()
+    return [sample for sample in samples if usual & {name.casefold() for name in sample.columns}]
 
 
 def our_names(sources: Sequence[str]) -> tuple[str, ...]:

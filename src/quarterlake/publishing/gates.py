@@ -256,6 +256,19 @@ def _published_files(given: Evaluation) -> set[str]:
     return {entry.source for entry in before.build.ledger}
 
 
+def _contract_kept(given: Evaluation, _: float) -> Finding:
+    """A run from another folder would not see the user's contract and publish what inference makes of the data."""
+    before = given.previous
+    lost = before is not None and not before.build.contract.inferred and given.contract.inferred
+    name = before.name if before else "the first release"
+    message = (
+        f"{name} was made under a contract of yours, which was not found now: run where your contracts lie, or name them with --contracts"
+        if lost
+        else "the contract is of the same origin"
+    )
+    return Finding(not lost, "inferred" if given.contract.inferred else "declared", message)
+
+
 def _within_contract(given: Evaluation, threshold: float) -> Finding:
     drift = given.build.observations.drift
     return Finding(
@@ -282,6 +295,7 @@ GATES = (
     Gate("volume_change", Severity.WARNING, 0.5, _volume_change),
     Gate("null_rate_change", Severity.WARNING, 0.1, _null_rate_change),
     Gate("files_readable", Severity.WARNING, 0, _files_readable),
+    Gate("contract_kept", Severity.ERROR, None, _contract_kept),
     Gate("corrections_readable", Severity.ERROR, 0, _corrections_readable),
     Gate("within_contract", Severity.WARNING, 0, _within_contract),
 )
