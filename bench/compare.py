@@ -69,6 +69,11 @@ schema:
       - name: quantity
         logicalType: integer
         physicalType: int64
+    customProperties:
+      - property: quarterlake.recordTime
+        value: ordered_at
+      - property: quarterlake.dimensions
+        value: [country, status]
 """
 
 Costs = dict[str, list[Cost]]

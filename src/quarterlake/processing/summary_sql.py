@@ -26,10 +26,6 @@ ORDERED = "_summary_ordered"
 SHORT_DECIMAL = 18
 """The most digits of a decimal whose square is sure to be one too."""
 
-_PLACES = "[0.25, 0.5, 0.500000000001, 0.750000000001]"
-"""`quantile_disc` takes the element at ceil(n share) - 1, counted from 0: these are the lower neighbour of the first quartile, both
-of the median and the upper one of the third, for all n below 10^11. No constant share gives the other two."""
-
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -111,22 +107,9 @@ def ordered_query(dimensions: Sequence[str], measured: Sequence[Measure], view: 
 
 
 def quartiles_query(dimensions: Sequence[str], measure: Measure, view: str) -> str:
-    """The quartiles of one column as a list `_q`, by a hash aggregate that keeps all its values in memory.
-
-    A second pass over the values finds the two neighbours that `quantile_disc` cannot pick: the next element after the first
-    quartile's lower one and the last before the third's upper one, which are equal to these where there are ties.
-    """
-    values, keys = _values(dimensions, measure, view), _keys(dimensions)
-    found = f"SELECT {_list(keys)}count(*) AS _n, quantile_disc(_x, {_PLACES}) AS _p FROM ({values}) {_group_by(dimensions)}"
-    first = f"SELECT {_list(keys)}_n, _p[1] AS _a1, _p[2] AS _a2, _p[3] AS _b2, _p[4] AS _b3 FROM ({found})"
-    after = f"CASE WHEN count(*) FILTER (_x <= _a1) > {_high('max(_n)', 1)} THEN max(_a1) ELSE min(_x) FILTER (_x > _a1) END"
-    before = f"CASE WHEN count(*) FILTER (_x < _b3) > {_low('max(_n)', 3)} THEN max(_x) FILTER (_x < _b3) ELSE max(_b3) END"
-    picked = (
-        f"SELECT {_list(f'v.{key}' for key in keys)}max(_n) AS _n, max(_a1) AS _a1, {after} AS _b1, max(_a2) AS _a2, "
-        f"max(_b2) AS _b2, {before} AS _a3, max(_b3) AS _b3 FROM ({values}) v JOIN ({first}) f ON {_same(keys, 'v', 'f')} "
-        f"{_group_by(dimensions)}"
-    )
-    return _interpolated(keys, picked)
+    """The quartiles of one column as a list `_q`, by a hash aggregate that keeps all its values in memory."""
+    quartiles = "quantile_cont(_x, [0.25, 0.5, 0.75]) AS _q"
+    return f"SELECT {_list(_keys(dimensions))}{quartiles} FROM ({_values(dimensions, measure, view)}) {_group_by(dimensions)}"
 
 
 def spilling_quartiles_query(dimensions: Sequence[str], measure: Measure, view: str) -> str:
@@ -161,11 +144,18 @@ def _high(count: str, quarter: int) -> str:
 
 
 def _interpolated(keys: Sequence[str], picked: str) -> str:
-    """The quartiles between their neighbours `_a` and `_b`; weights instead of a difference, which may be no double."""
+    """The quartiles between their neighbours `_a` and `_b`.
+
+    The engine's own `quantile_cont` of the two does it, since it rounds as no other SQL does (a fused multiply-add): so
+    both ways to quartiles agree in every bit.
+    """
     quartiles = []
     for quarter in (1, 2, 3):
-        a, b, share = f"_a{quarter}", f"_b{quarter}", f"CAST((_n - 1) * {quarter} % 4 AS DOUBLE) / 4"
-        quartiles.append(f"CASE WHEN {a} = {b} THEN {a} ELSE {a} * (1 - {share}) + {b} * ({share}) END")
+        pair = f"[_a{quarter}, _b{quarter}]"
+        shares = " ".join(
+            f"WHEN {part} THEN list_aggregate({pair}, 'quantile_cont', {part / 4})" for part in (1, 2, 3)
+        )
+        quartiles.append(f"CASE (_n - 1) * {quarter} % 4 {shares} ELSE _a{quarter} END")
     return f"SELECT {_list(keys)}[{', '.join(quartiles)}] AS _q FROM ({picked})"
 
 
