@@ -55,10 +55,6 @@ class PlainLines:
         if self._done == self._total or self._done % max(_STEP, self._total // _STEP) == 0:
             self._say(f"{self._stage}: {self._done} of {self._total} ({what})")
 
-    def note(self, message: str) -> None:
-        """See Progress."""
-        self._say(message)
-
     def _say(self, line: str) -> None:
         print(line.encode(errors="backslashreplace").decode(), file=sys.stderr, flush=True)
 
@@ -80,7 +76,3 @@ class BarLines:
         """See Progress."""
         if self._task is not None:
             self._bars.update(self._task, advance=1, last=what)
-
-    def note(self, message: str) -> None:
-        """See Progress."""
-        self._bars.console.print(message, markup=False)

@@ -14,9 +14,6 @@ class Progress(Protocol):
     def step(self, what: str) -> None:
         """One step of the stage is done; `what` names it."""
 
-    def note(self, message: str) -> None:
-        """Something that the user should know of."""
-
 
 class Silence:
     """Nobody listens."""
@@ -25,7 +22,4 @@ class Silence:
         """See Progress."""
 
     def step(self, what: str) -> None:
-        """See Progress."""
-
-    def note(self, message: str) -> None:
         """See Progress."""

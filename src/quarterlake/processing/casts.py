@@ -88,13 +88,6 @@ def misfits(value: str, text: str, column_type: ColumnType) -> str | None:
     return f"CASE WHEN {value} IS NULL THEN {text} IS NOT NULL AND NOT {is_null_token(text)} ELSE false END"
 
 
-def _fits_decimal(text: str, scale: int) -> str:
-    point = f"strpos({text}, '.')"
-    padded = f"({text}[1] = '0' AND {point} = 0 AND strlen({text}) > 1)"
-    exponent = f"({text} LIKE '%e%' OR {text} LIKE '%E%')"
-    return f"({point} = 0 OR strlen({text}) - {point} <= {scale}) AND NOT {padded} AND NOT {exponent}"
-
-
 def _survives_double(text: str) -> str:
     """Whether a long text is a fraction (whose digits a binary64 print may fill) or an integer that comes back unchanged."""
     return f"strpos({text}, '.') > 0 OR strpos(lower({text}), 'e') > 0 OR TRY_CAST(TRY_CAST({text} AS DOUBLE) AS HUGEINT) = TRY_CAST({text} AS HUGEINT)"
