@@ -165,12 +165,10 @@ class Pipeline:
         """Process, then validate and publish build by build, so that each is held against the one before it."""
         outcome = self.process(dataset, wishes)
         store = self.lake.aggregated
-        for made in outcome.builds:
-            finish_claims(store, dataset, made.period)
         waiting = [
             made
             for made in outcome.builds
-            if needs_release(current_release(store, dataset, made.period), made.id)
+            if needs_release(finish_claims(store, dataset, made.period), made.id)
         ]
         if waiting:
             self.progress.start(f"publish {dataset}", len(waiting))

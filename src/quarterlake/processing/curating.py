@@ -123,7 +123,6 @@ def _plans(
     by_month: Mapping[str, Sequence[CurateInput]],
     old: Mapping[str, CuratedMonth],
 ) -> dict[str, _Plan]:
-    restricted = {month: contract.restricted(_columns_of([month], by_month)) for month in by_month}
     ranges: dict[str, tuple[str, str] | None] = {}
     rivals: dict[str, set[str]] = {month: set() for month in by_month}
     key_id = _key_id(contract)
@@ -135,22 +134,31 @@ def _plans(
         }
         rivals = _rivals(engine, contract, by_month, old, changed, ranges)
     return {
-        month: _Plan(
-            id=month_id(
-                month,
-                _inputs_of([month, *rivals[month]], by_month),
-                restricted[month].content_id
-                + contract.restricted(_columns_of([month, *rivals[month]], by_month)).content_id,
-            ),
-            contract=restricted[month],
-            ranked_by=contract.restricted(_columns_of([month, *rivals[month]], by_month)),
-            inputs=inputs,
-            rivals=tuple(sorted(rivals[month])),
-            key_id=key_id,
-            key_range=ranges.get(month),
-        )
-        for month, inputs in by_month.items()
+        month: _plan(contract, month, sorted(rivals[month]), by_month, key_id, ranges.get(month))
+        for month in by_month
     }
+
+
+def _plan(
+    contract: Contract,
+    month: str,
+    rivals: Sequence[str],
+    by_month: Mapping[str, Sequence[CurateInput]],
+    key_id: str | None,
+    key_range: tuple[str, str] | None,
+) -> _Plan:
+    together = [month, *rivals]
+    written = contract.restricted(_columns_of([month], by_month))
+    ranked_by = contract.restricted(_columns_of(together, by_month))
+    return _Plan(
+        id=month_id(month, _inputs_of(together, by_month), written.content_id + ranked_by.content_id),
+        contract=written,
+        ranked_by=ranked_by,
+        inputs=by_month[month],
+        rivals=tuple(rivals),
+        key_id=key_id,
+        key_range=key_range,
+    )
 
 
 def _key_id(contract: Contract) -> str | None:
