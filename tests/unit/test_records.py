@@ -11,11 +11,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from quarterlake.domain.errors import UnreadableFileError
-from quarterlake.processing.json_records import count_array_json, count_lines_json, locate_lines_json
+from quarterlake.processing.json_records import count_array_json, locate_lines_json, survey_lines_json
 from quarterlake.processing.record_search import RAW_BYTES, Location
-from quarterlake.processing.records import TextShape, count_delimited, locate_delimited
+from quarterlake.processing.records import TextShape, locate_delimited, survey_delimited
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
 CHUNKS = st.sampled_from([1, 2, 3, 7, 64, 1 << 20])
@@ -28,7 +29,15 @@ def shape(columns: int = 2, *, header: bool = True, quote: bytes = b'"', skip: i
 
 
 def count(data: bytes, form: TextShape, chunk_bytes: int = 5) -> int:
-    return count_delimited(io.BytesIO(data), form, chunk_bytes=chunk_bytes)
+    return survey_delimited(io.BytesIO(data), form, chunk_bytes=chunk_bytes).records
+
+
+def places_of(
+    data: bytes, form: TextShape, ordinals: Sequence[int], skipped: Collection[int] = (), chunk_bytes: int = 5
+) -> dict[int, Location]:
+    surveyed = survey_delimited(io.BytesIO(data), form, chunk_bytes=chunk_bytes)
+    look = max(1, chunk_bytes // 3)
+    return locate_delimited(io.BytesIO(data), form, surveyed, ordinals, skipped, look_bytes=look)
 
 
 def written(rows: list[list[str]], line_end: str, quoting: int) -> bytes:
@@ -88,7 +97,7 @@ def test_written_tables_are_counted_and_found(
     form = shape(len(rows[0]), header=False)
     assert count(data, form, chunk_bytes) == len(rows)
 
-    found = locate_delimited(io.BytesIO(data), form, range(len(rows) + 1), (), chunk_bytes=chunk_bytes)
+    found = places_of(data, form, range(len(rows) + 1), (), chunk_bytes)
 
     assert list(found) == list(range(len(rows)))
     for row, place in zip(rows, found.values(), strict=True):
@@ -110,7 +119,7 @@ def test_the_chunk_size_never_matters(text: str) -> None:
         assert len(counts) == 1
         everything = range(counts.pop())
         places = [
-            locate_delimited(io.BytesIO(text.encode()), form, everything, (), chunk_bytes=chunk)
+            places_of(text.encode(), form, everything, (), chunk)
             for chunk in (1, 2, 5, 1000)
         ]
         assert len(places[0]) == len(everything)
@@ -151,7 +160,7 @@ def test_broken_files_balance_with_duckdb(tmp_path: Path, body: bytes, line_end:
 
     assert count(data, form) == kept + len(rejected)
     for chunk in (1, 4, 1000):
-        found = locate_delimited(io.BytesIO(data), form, range(kept), rejected, chunk_bytes=chunk)
+        found = places_of(data, form, range(kept), rejected, chunk)
         assert len(found) == kept
 
 
@@ -159,28 +168,39 @@ def test_ordinals_leave_out_the_records_that_the_parser_dropped() -> None:
     data = b"a,b\r\n1,2\r\nbad\r\n\r\n3,4\r\nworse\r\n5,6\r\n"
     skipped = [data.index(b"bad"), data.index(b"worse") - 1]  # DuckDB may point at the LF before a record
     for chunk in (1, 2, 3, 1000):
-        found = locate_delimited(io.BytesIO(data), shape(), [1, 2], skipped, chunk_bytes=chunk)
+        found = places_of(data, shape(), [1, 2], skipped, chunk)
         assert found == {1: Location(5, 17, "3,4"), 2: Location(7, 29, "5,6")}
 
 
 def test_a_blank_record_is_never_the_dropped_one() -> None:
     data = b"a\n\n1,2\n3\n"
     for chunk in (1, 1000):
-        found = locate_delimited(io.BytesIO(data), shape(1), [0, 1], [2], chunk_bytes=chunk)
+        found = places_of(data, shape(1), [0, 1], [2], chunk)
         assert found == {0: Location(2, 2, ""), 1: Location(4, 7, "3")}
 
 
 def test_offsets_and_lines_count_from_the_files_start() -> None:
     data = b'\xef\xbb\xbfabout\n"a\nb",c\n1,"x\ny"\n3,\xff\n'
     for chunk in (1, 4, 1000):
-        found = locate_delimited(io.BytesIO(data), shape(skip=1), [0, 1], (), chunk_bytes=chunk)
+        found = places_of(data, shape(skip=1), [0, 1], (), chunk)
         assert found == {0: Location(4, 17, '1,"x\ny"'), 1: Location(6, 25, "3,\ufffd")}
+
+
+def test_a_survey_of_many_parts_stays_small_and_finds_all_the_same() -> None:
+    lines = [str(number) + "," * (number % 7) for number in range(5_000)]
+    data = "\n".join(["a,b", *lines]).encode()
+    surveyed = survey_delimited(io.BytesIO(data), shape(), chunk_bytes=4)
+    assert surveyed.records == len(lines)
+    assert 1_000 < len(surveyed.spans) <= 4_096
+    found = locate_delimited(io.BytesIO(data), shape(), surveyed, [0, 1_234, 4_999], (), look_bytes=9)
+    assert {n: (place.line, place.raw) for n, place in found.items()} == {n: (n + 2, lines[n]) for n in found}
+    assert list(found) == [0, 1_234, 4_999]
 
 
 def test_a_long_records_text_is_cut() -> None:
     data = b'a,b\n1,2\n"' + b"x\n" * RAW_BYTES + b'",3\n4,5\n'
     for chunk in (1000, 1 << 20):
-        found = locate_delimited(io.BytesIO(data), shape(), [1, 2], (), chunk_bytes=chunk)
+        found = places_of(data, shape(), [1, 2], (), chunk)
         assert len(found[1].raw) == RAW_BYTES
         assert found[2] == Location(4 + RAW_BYTES, len(data) - 4, "4,5")
 
@@ -232,9 +252,10 @@ def test_what_is_not_one_whole_array_is_refused(data: bytes, problem: str) -> No
 def test_lines_of_json_are_counted_and_found(lines: list[str], line_end: str, chunk_bytes: int) -> None:
     data = line_end.join(lines).encode()
     records = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    assert count_lines_json(io.BytesIO(data), chunk_bytes=chunk_bytes) == len(records)
+    surveyed = survey_lines_json(io.BytesIO(data), chunk_bytes=chunk_bytes)
+    assert surveyed.records == len(records)
 
-    found = locate_lines_json(io.BytesIO(data), range(len(records)), chunk_bytes=chunk_bytes)
+    found = locate_lines_json(io.BytesIO(data), surveyed, range(len(records)), look_bytes=3)
 
     assert [(place.line, place.raw) for place in found.values()] == records
     assert all(data[place.byte_offset :].startswith(place.raw.encode()) for place in found.values())

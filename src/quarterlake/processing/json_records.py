@@ -14,8 +14,10 @@ from quarterlake.processing.record_search import (
     LOOK_BYTES,
     Location,
     Stretch,
+    Survey,
     locate,
     read_parts,
+    survey,
 )
 
 if TYPE_CHECKING:
@@ -29,20 +31,19 @@ _BRACKET = re.compile(rb"[][{}]")
 _FOLDS = 4
 
 
-def count_lines_json(stream: BinaryIO, *, chunk_bytes: int = CHUNK_BYTES) -> int:
-    """Return the number of lines of a decompressed NDJSON file that are not blank."""
-    splitter = _LineSplitter()
-    return sum(splitter.advance(part.data) for part in read_parts(stream, chunk_bytes))
+def survey_lines_json(stream: BinaryIO, *, chunk_bytes: int = CHUNK_BYTES) -> Survey:
+    """Count the lines of a decompressed NDJSON file that are not blank."""
+    return survey(read_parts(stream, chunk_bytes), _LineSplitter())
 
 
 def locate_lines_json(
-    stream: BinaryIO, ordinals: Sequence[int], *, chunk_bytes: int = LOOK_BYTES
+    stream: BinaryIO, surveyed: Survey, ordinals: Sequence[int], *, look_bytes: int = LOOK_BYTES
 ) -> dict[int, Location]:
     """Find records of a decompressed NDJSON file by their ascending places, from 0, among the lines not blank.
 
     A record starts at its first byte that is not white space. One past the last is left out of the result.
     """
-    return locate(read_parts(stream, chunk_bytes), _LineSplitter(), ordinals)
+    return locate(stream, surveyed, _LineSplitter(), ordinals, (), look_bytes)
 
 
 def count_array_json(stream: BinaryIO, *, chunk_bytes: int = CHUNK_BYTES) -> int:
@@ -64,16 +65,17 @@ class _LineSplitter:
     def __init__(self) -> None:
         self.carry = b""
 
-    def advance(self, data: bytes) -> int:
-        """Take in the next part's bytes; return how many records begin in them."""
+    def advance(self, data: bytes) -> tuple[int, int]:
+        """Take in the next part's bytes; return how many records begin in them, and how many line ends they hold."""
         before, text = self.carry, self.carry + data
         last = text[text.rfind(b"\n") + 1 :]
         self.carry = b"{" if last.strip(_SPACE) else b""
-        lines = text.count(b"\n") + bool(self.carry)
+        newlines = text.count(b"\n")
+        lines = newlines + bool(self.carry)
         objects = text.count(b"\n{") + text.startswith(b"{")
         if objects != lines:
             lines = sum(1 for _ in _LINE.finditer(text))
-        return lines - bool(before)
+        return lines - bool(before), newlines
 
     def gap(self, data: bytes) -> int:  # noqa: ARG002 - the protocol's; the parser drops no lines of JSON
         """Return 0: places are among all lines."""

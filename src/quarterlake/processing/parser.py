@@ -19,7 +19,7 @@ from quarterlake.domain.periods import MAX_YEAR, MIN_YEAR
 from quarterlake.processing.casts import misfits, stored
 from quarterlake.processing.faults import reading
 from quarterlake.processing.misfits import explain_misfits
-from quarterlake.processing.rejects import count_records, write_rejects
+from quarterlake.processing.rejects import survey_records, write_rejects
 from quarterlake.processing.relations import DROPPED, DROPPED_SCANS, Relation, SourceColumn, relation_of
 from quarterlake.processing.sources import PlainSource, plain_source
 from quarterlake.processing.sql import identifier, literal, parquet_options, rows, type_name
@@ -93,10 +93,11 @@ def _parse(connection: DuckDBPyConnection, job: ParseJob, source: PlainSource, s
 
     rejects = scratch / f"{job.id}.rejects.parquet"
     found = explain_misfits(connection, staged, [(c.name, c.type) for c in present], contract.record_time)
-    counts = write_rejects(connection, source, relation, found, rejects)
+    surveyed = survey_records(connection, source, relation)
+    counts = write_rejects(connection, source, relation, surveyed, found, rejects)
     rejected = sum(counts.values())
     months, nulls = _accepted(connection, staged, present)
-    records = count_records(connection, source, relation)
+    records = surveyed.records
     if records != sum(months.values()) + rejected:
         raise UnreadableFileError(
             f"{job.name}: {records} records counted in its bytes, but the parser gave {sum(months.values())} rows and {rejected} rejects. "

@@ -1,13 +1,15 @@
 """Finding the records of a file from its bytes alone, by other code than the parser's.
 
 The ledger balances what the parser kept and rejected against the number of records found here, and a reject
-report shows where in the file a record is. This module knows files in parts and records as stretches of
-them; `records` and `json_records` know the formats. Memory is constant: one part, and at most
-64 KiB of a record that goes past it.
+report shows where in the file a record is. A survey goes through the file once and counts; a search then reads
+only the spans of it that hold a wanted record. This module knows files in parts and records as stretches of
+them; `records` and `json_records` know the formats. Memory is constant: one part, a few thousand spans, and at
+most 64 KiB of a record that goes past its part.
 """
 
 from __future__ import annotations
 
+import io
 from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
@@ -17,12 +19,13 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 128 << 10
 """How much of a file is read at a time to count: measured fastest, as it stays within the processor's cache."""
-LOOK_BYTES = 64 << 10
-"""How much is read at a time to find records: what holds one is gone through record by record."""
+LOOK_BYTES = 4 << 10
+"""How much of a span is counted at a time to find a record: what holds one is gone through record by record."""
 RAW_BYTES = 64 << 10
 """At most this much of a record's text is kept."""
 
 _BOM = b"\xef\xbb\xbf"
+_MOST_SPANS = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +72,54 @@ class Stretch(NamedTuple):
     ended: bool
 
 
+class Span(NamedTuple):
+    """What a survey knows of some bytes of a file.
+
+    Attributes:
+        offset: Where they begin in the file, from 0.
+        size: How many they are.
+        line: The physical line of the first of them, from 1.
+        begun: How many records begin in them.
+        carry: The splitter's state before them.
+        gap: How many of them, at their end, lie before the next record's start.
+    """
+
+    offset: int
+    size: int
+    line: int
+    begun: int
+    carry: bytes
+    gap: int
+
+    def followed_by(self, other: Span) -> Span:
+        """This span and the next one as one."""
+        gap = other.gap + (self.gap if other.gap == other.size else 0)
+        return Span(
+            self.offset,
+            other.offset + other.size - self.offset,
+            self.line,
+            self.begun + other.begun,
+            self.carry,
+            gap,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """How many records a file has, and how they are spread over it; without spans no record can be found."""
+
+    records: int
+    spans: Sequence[Span] = ()
+
+
 class Splitter(Protocol):
     """Knows where records begin and end, and follows them through the successive parts of one file."""
 
     carry: bytes
     """A few bytes that stand for the record in progress and its state; empty between records."""
 
-    def advance(self, data: bytes) -> int:
-        """Take in the next part's bytes; return how many records begin in them."""
+    def advance(self, data: bytes) -> tuple[int, int]:
+        """Take in the next part's bytes; return how many records begin in them, and how many line ends they hold."""
 
     def gap(self, data: bytes) -> int:
         """Return how many bytes at the end of the part just taken in lie before the next record's start."""
@@ -89,7 +132,10 @@ def read_parts(stream: BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Par
     """Read a file in parts of about `chunk_bytes` bytes, without a byte order mark at its start."""
     held = _read_start(stream)
     offset = len(_BOM) if held == _BOM else 0
-    held = held[offset:]
+    return _parts(stream, offset, held[offset:], chunk_bytes)
+
+
+def _parts(stream: BinaryIO, offset: int, held: bytes, chunk_bytes: int) -> Iterator[Part]:
     while chunk := stream.read(chunk_bytes):
         data = held + chunk
         held = b"\r" if data.endswith(b"\r") else b""
@@ -100,42 +146,99 @@ def read_parts(stream: BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Par
         yield Part(offset, held)
 
 
+def survey(parts: Iterable[Part], splitter: Splitter) -> Survey:
+    """Go through a file once; its spans double in size whenever they become too many."""
+    spans: list[Span] = []
+    records, held, at_most = 0, 0, 1
+    for span, _ in _spans(parts, splitter, line=1):
+        records += span.begun
+        if spans and held < at_most:
+            spans[-1] = spans[-1].followed_by(span)
+            held += 1
+        else:
+            spans.append(span)
+            held = 1
+        if len(spans) > _MOST_SPANS:
+            last = spans.pop()
+            spans = [one.followed_by(two) for one, two in zip(spans[::2], spans[1::2], strict=True)]
+            spans.append(last)
+            at_most *= 2
+    return Survey(records, spans)
+
+
+def _spans(parts: Iterable[Part], splitter: Splitter, line: int) -> Iterator[tuple[Span, bytes]]:
+    """Each part as a span, with its bytes; `line` is that of the first."""
+    for part in parts:
+        carry = splitter.carry
+        begun, newlines = splitter.advance(part.data)
+        line += part.lines_before
+        yield (
+            Span(part.offset, len(part.data), line, begun, carry, splitter.gap(part.data)),
+            part.data,
+        )
+        line += newlines
+
+
 def locate(
-    parts: Iterable[Part], splitter: Splitter, ordinals: Sequence[int], skipped_offsets: Collection[int] = ()
+    stream: BinaryIO,
+    surveyed: Survey,
+    splitter: Splitter,
+    ordinals: Sequence[int],
+    skipped_offsets: Collection[int] = (),
+    look_bytes: int = LOOK_BYTES,
 ) -> dict[int, Location]:
     """Find records by their place among those that the parser kept.
 
-    Parts without a wanted record are counted, not looked at closely.
-
     Args:
-        parts: The file.
+        stream: The file.
+        surveyed: Its survey.
         splitter: The rules of its format.
         ordinals: Ascending places, from 0, among the kept records; one past the last is left out of the result.
         skipped_offsets: Where the records that the parser dropped begin, in bytes from 0. One may also point
             into the line ends and blank lines just before its record, as DuckDB's positions often do.
+        look_bytes: How much of a span is counted at a time.
     """
-    return dict(_found(_Search(ordinals, skipped_offsets), parts, splitter))
+    return dict(_found(_Search(ordinals, skipped_offsets), stream, surveyed, splitter, look_bytes))
 
 
 def locate_skipped(
-    parts: Iterable[Part], splitter: Splitter, skipped_offsets: Collection[int]
+    stream: BinaryIO,
+    surveyed: Survey,
+    splitter: Splitter,
+    skipped_offsets: Collection[int],
+    look_bytes: int = LOOK_BYTES,
 ) -> Iterator[tuple[int, Location]]:
     """Yield for each of `locate`'s `skipped_offsets` where its record is, in the file's order."""
-    return _found(_Search((), skipped_offsets, skipped=True), parts, splitter)
+    search = _Search((), skipped_offsets, skipped=True)
+    return _found(search, stream, surveyed, splitter, look_bytes)
 
 
-def _found(search: _Search, parts: Iterable[Part], splitter: Splitter) -> Iterator[tuple[int, Location]]:
-    for part in parts:
-        carry = splitter.carry
-        begun = splitter.advance(part.data)
-        search.enter(part, begun, splitter.gap(part.data))
+def _found(
+    search: _Search, stream: BinaryIO, surveyed: Survey, splitter: Splitter, look_bytes: int
+) -> Iterator[tuple[int, Location]]:
+    for span in surveyed.spans:
+        search.enter(span)
         if search.hit:
-            search.look(part, splitter.stretches(carry, part.data))
-            yield from search.take()
+            for closer, data in _closer(stream, span, splitter, look_bytes):
+                search.enter(closer)
+                if search.hit:
+                    search.look(closer, data, splitter.stretches(closer.carry, data))
+                    yield from search.take()
+                search.leave()
+        else:
+            search.leave()
         if search.done:
             break
-        search.leave(part)
     yield from search.finish()
+
+
+def _closer(
+    stream: BinaryIO, span: Span, splitter: Splitter, look_bytes: int
+) -> Iterator[tuple[Span, bytes]]:
+    """A span in smaller ones, with their bytes."""
+    stream.seek(span.offset)
+    splitter.carry = span.carry
+    return _spans(_parts(io.BytesIO(stream.read(span.size)), span.offset, b"", look_bytes), splitter, span.line)
 
 
 def count_newlines(data: bytes) -> int:
@@ -157,7 +260,7 @@ def _read_start(stream: BinaryIO) -> bytes:
 class _Search:
     """The progress of one search: what is still wanted, and the record found but not yet ended.
 
-    A pair of counts belongs to the place before and after the current part: of the kept records that have
+    A pair of counts belongs to the place before and after the current span: of the kept records that have
     begun, and of the skipped ones.
     """
 
@@ -170,8 +273,7 @@ class _Search:
         self._skipped = sorted(set(skipped_offsets))
         self._kept = self._kept_after = 0
         self._passed = self._passed_after = 0
-        self._line = 1  # of the current part's first byte
-        self._seen = (0, 1)  # a place in the current part, and its line
+        self._seen = (0, 1)  # a place in the current span, and its line
         self._found: dict[int, Location] = {}
         self._open: tuple[int, int, int, bytearray] | None = None  # key, line, offset, text
 
@@ -182,39 +284,39 @@ class _Search:
 
     @property
     def hit(self) -> bool:
-        """Whether the current part must be looked at closely."""
+        """Whether the current span must be looked at closely."""
         skipped = self._wants_skipped and self._passed < self._passed_after
         return skipped or self._open is not None or (self._next is not None and self._next < self._kept_after)
 
-    def enter(self, part: Part, begun: int, gap: int) -> None:
-        """Go to the next part, in which `begun` records begin and whose last `gap` bytes precede another."""
-        self._line += part.lines_before
-        if gap < len(part.data):
-            self._passed_after = bisect_left(self._skipped, part.offset + len(part.data) - gap)
-        self._kept_after = self._kept + begun - (self._passed_after - self._passed)
+    def enter(self, span: Span) -> None:
+        """Go to the next span, or once more to the first part of this one."""
+        after = self._passed
+        if span.gap < span.size:
+            after = bisect_left(self._skipped, span.offset + span.size - span.gap)
+        self._passed_after = after
+        self._kept_after = self._kept + span.begun - (after - self._passed)
 
-    def leave(self, part: Part) -> None:
-        self._line += count_newlines(part.data)
+    def leave(self) -> None:
         self._kept, self._passed = self._kept_after, self._passed_after
 
-    def look(self, part: Part, stretches: Iterable[Stretch]) -> None:
-        """Take the wanted records that begin in a part, and more of the one in progress."""
-        ordinal, self._seen = self._kept, (0, self._line)
+    def look(self, span: Span, data: bytes, stretches: Iterable[Stretch]) -> None:
+        """Take the wanted records that begin in a span, and more of the one in progress."""
+        ordinal, self._seen = self._kept, (0, span.line)
         skipped = iter(self._skipped[self._passed : self._passed_after])
         skip = next(skipped, None)
         for stretch in stretches:
             if stretch.start >= 0:
-                offset = part.offset + stretch.start
+                offset = span.offset + stretch.start
                 if skip is not None and skip <= offset and stretch.end > stretch.start:
                     if self._wants_skipped:
-                        self._begin(skip, part, stretch.start)
+                        self._begin(skip, span, data, stretch.start)
                     skip = next(skipped, None)
                 else:
                     if ordinal == self._next:
-                        self._begin(ordinal, part, stretch.start)
+                        self._begin(ordinal, span, data, stretch.start)
                         self._next = next(self._wanted, None)
                     ordinal += 1
-            self._extend(part.data, stretch)
+            self._extend(data, stretch)
             if self.done and skip is None:
                 break
 
@@ -228,11 +330,11 @@ class _Search:
         self._close()
         return self.take()
 
-    def _begin(self, key: int, part: Part, start: int) -> None:
+    def _begin(self, key: int, span: Span, data: bytes, start: int) -> None:
         seen, line = self._seen
-        line += count_newlines(part.data[seen:start])
+        line += count_newlines(data[seen:start])
         self._seen = start, line
-        self._open = (key, line, part.offset + start, bytearray())
+        self._open = (key, line, span.offset + start, bytearray())
 
     def _extend(self, data: bytes, stretch: Stretch) -> None:
         if self._open is None:

@@ -31,10 +31,12 @@ from quarterlake.processing.record_search import (
     Location,
     Part,
     Stretch,
+    Survey,
     count_newlines,
     locate,
     locate_skipped,
     read_parts,
+    survey,
 )
 
 if TYPE_CHECKING:
@@ -69,39 +71,44 @@ class TextShape:
     skip: int = 0
 
 
-def count_delimited(stream: BinaryIO, shape: TextShape, *, chunk_bytes: int = CHUNK_BYTES) -> int:
-    """Return the number of records in a decompressed delimited text file, broken ones included."""
-    splitter = _DelimitedSplitter(shape)
-    return sum(splitter.advance(part.data) for part in _parts(stream, shape, chunk_bytes))
+def survey_delimited(stream: BinaryIO, shape: TextShape, *, chunk_bytes: int = CHUNK_BYTES) -> Survey:
+    """Count the records of a decompressed delimited text file, broken ones included."""
+    return survey(_parts(stream, shape, chunk_bytes), _DelimitedSplitter(shape))
 
 
 def locate_delimited(
     stream: BinaryIO,
     shape: TextShape,
+    surveyed: Survey,
     ordinals: Sequence[int],
     skipped_offsets: Collection[int],
     *,
-    chunk_bytes: int = LOOK_BYTES,
+    look_bytes: int = LOOK_BYTES,
 ) -> dict[int, Location]:
     """Find records of a decompressed delimited text file by their place among those that the parser kept.
 
     Args:
         stream: The file.
         shape: How to read it.
+        surveyed: Its survey, under the same shape.
         ordinals: Ascending places, from 0, among the kept records; one past the last is left out of the result.
         skipped_offsets: Where the records that the parser dropped begin, in bytes from 0; DuckDB's
             `line_byte_position` less one, which may point to a line end just before its record.
-        chunk_bytes: How much is read at a time.
+        look_bytes: How much is looked at at a time.
     """
-    parts = _parts(stream, shape, chunk_bytes)
-    return locate(parts, _DelimitedSplitter(shape), ordinals, skipped_offsets)
+    return locate(stream, surveyed, _DelimitedSplitter(shape), ordinals, skipped_offsets, look_bytes)
 
 
 def locate_dropped(
-    stream: BinaryIO, shape: TextShape, skipped_offsets: Collection[int], *, chunk_bytes: int = LOOK_BYTES
+    stream: BinaryIO,
+    shape: TextShape,
+    surveyed: Survey,
+    skipped_offsets: Collection[int],
+    *,
+    look_bytes: int = LOOK_BYTES,
 ) -> Iterator[tuple[int, Location]]:
     """Find the records that the parser dropped, in the file's order: each of the offsets with its record's place."""
-    return locate_skipped(_parts(stream, shape, chunk_bytes), _DelimitedSplitter(shape), skipped_offsets)
+    return locate_skipped(stream, surveyed, _DelimitedSplitter(shape), skipped_offsets, look_bytes)
 
 
 def _parts(stream: BinaryIO, shape: TextShape, chunk_bytes: int) -> Iterator[Part]:
@@ -150,14 +157,20 @@ class _DelimitedSplitter:
         self._stretch = re.compile(stretch.replace(b"Q", quote).replace(b"D", delimiter))
         self._line = _LINE if shape.columns == 1 else _FILLED_LINE
 
-    def advance(self, data: bytes) -> int:
-        """Take in the next part's bytes; return how many records begin in them."""
+    def advance(self, data: bytes) -> tuple[int, int]:
+        """Take in the next part's bytes; return how many records begin in them, and how many line ends they hold."""
         before, text = self.carry, self.carry + data
-        inside = False
-        if self._has_quote(text):
+        quoted, inside = self._has_quote(text), False
+        if quoted:
             text, inside = self._collapse(text)
         self.carry = self._state(text, inside=inside)
-        return self._ends(text) + bool(self.carry) - bool(before)
+        folded = b"\r" in text
+        if folded:
+            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        blank = self._shape.columns > 1 and (b"\n\n" in text or text.startswith(b"\n"))
+        ends = len(_BLANK_RUN.findall(text)) - text.startswith(b"\n") if blank else text.count(b"\n")
+        newlines = count_newlines(data) if quoted or folded or blank else ends
+        return ends + bool(self.carry) - bool(before), newlines
 
     def stretches(self, carry: bytes, data: bytes) -> Iterator[Stretch]:
         """Yield what a part holds of each record, where `carry` was the state before it."""
@@ -196,14 +209,6 @@ class _DelimitedSplitter:
         collapsed = quote.join(pieces[::2]) + (b"" if len(pieces) % 2 else quote)
         openings = collapsed.count(self._shape.delimiter + quote) + collapsed.count(b"\n" + quote)
         return collapsed if openings + collapsed.startswith(quote) == collapsed.count(quote) else None
-
-    def _ends(self, text: bytes) -> int:
-        """Return how many records end in a text without quoted stretches."""
-        if b"\r" in text:
-            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        if self._shape.columns > 1 and (b"\n\n" in text or text.startswith(b"\n")):
-            return len(_BLANK_RUN.findall(text)) - text.startswith(b"\n")
-        return text.count(b"\n")
 
     def _state(self, text: bytes, *, inside: bool) -> bytes:
         """Return the carry after a text whose quoted stretches are one quote each."""

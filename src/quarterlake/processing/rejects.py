@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from quarterlake.processing.json_records import count_array_json, count_lines_json, locate_lines_json
+from quarterlake.processing.json_records import count_array_json, locate_lines_json, survey_lines_json
 from quarterlake.processing.misfits import BROKEN, MISFITS, Explained, Misfit
-from quarterlake.processing.records import TextShape, count_delimited, locate_delimited, locate_dropped
+from quarterlake.processing.record_search import Survey
+from quarterlake.processing.records import TextShape, locate_delimited, locate_dropped, survey_delimited
 from quarterlake.processing.relations import DROPPED, Relation
 from quarterlake.processing.sources import Format, PlainSource
 from quarterlake.processing.sql import literal, rows
@@ -49,6 +50,7 @@ def write_rejects(
     connection: DuckDBPyConnection,
     source: PlainSource,
     relation: Relation,
+    surveyed: Survey,
     found: Explained,
     target: Path,
 ) -> dict[str, int]:
@@ -60,7 +62,7 @@ def write_rejects(
     counts: dict[str, int] = {}
     encoder = msgspec.json.Encoder()
     with listed.open("wb") as file:
-        for reject in _rejects(connection, source, relation, found, dropped):
+        for reject in _rejects(connection, source, relation, surveyed, found, dropped):
             counts[reject.reason] = counts.get(reject.reason, 0) + 1
             file.write(encoder.encode(reject) + b"\n")
     types = (
@@ -72,20 +74,17 @@ def write_rejects(
     return counts
 
 
-def count_records(connection: DuckDBPyConnection, source: PlainSource, relation: Relation) -> int:
+def survey_records(connection: DuckDBPyConnection, source: PlainSource, relation: Relation) -> Survey:
     """The number of records by other means than the parser: from the bytes, or from Parquet's footer."""
     if source.format is Format.PARQUET:
-        return int(
-            str(
-                rows(connection, f"SELECT sum(num_rows) FROM parquet_file_metadata({literal(source.path)})")[
-                    0
-                ][0]
-            )
-        )
+        footer = f"SELECT sum(num_rows) FROM parquet_file_metadata({literal(source.path)})"
+        return Survey(int(str(rows(connection, footer)[0][0])))
     with source.path.open("rb") as stream:
         if relation.dialect is not None:
-            return count_delimited(stream, _shape(relation))
-        return count_lines_json(stream) if source.format is Format.NDJSON else count_array_json(stream)
+            return survey_delimited(stream, _shape(relation))
+        if source.format is Format.NDJSON:
+            return survey_lines_json(stream)
+        return Survey(count_array_json(stream))
 
 
 def _shape(relation: Relation) -> TextShape:
@@ -121,14 +120,15 @@ def _rejects(
     connection: DuckDBPyConnection,
     source: PlainSource,
     relation: Relation,
+    surveyed: Survey,
     found: Explained,
     dropped: Mapping[int, str],
 ) -> Iterator[Reject]:
     if dropped:
-        yield from _dropped_rejects(source, relation, dropped)
+        yield from _dropped_rejects(source, relation, surveyed, dropped)
     connection.execute(f"SELECT ordinal, failing, _raw FROM {MISFITS} ORDER BY ordinal")
     while batch := [Misfit(*row) for row in connection.fetchmany(_BATCH)]:
-        places = _locate(source, relation, [misfit.ordinal for misfit in batch], dropped)
+        places = _locate(source, relation, surveyed, [misfit.ordinal for misfit in batch], dropped)
         for misfit in batch:
             place = places.get(misfit.ordinal)
             yield _reject(
@@ -136,10 +136,12 @@ def _rejects(
             )
 
 
-def _dropped_rejects(source: PlainSource, relation: Relation, dropped: Mapping[int, str]) -> Iterator[Reject]:
+def _dropped_rejects(
+    source: PlainSource, relation: Relation, surveyed: Survey, dropped: Mapping[int, str]
+) -> Iterator[Reject]:
     lost = dict(dropped)
     with source.path.open("rb") as stream:
-        for offset, place in locate_dropped(stream, _shape(relation), dropped.keys()):
+        for offset, place in locate_dropped(stream, _shape(relation), surveyed, dropped.keys()):
             yield _reject(place, None, lost.pop(offset))
     for reason in lost.values():
         yield _reject(None, None, reason)
@@ -159,9 +161,13 @@ def _reject(place: Location | None, column: str | None, reason: str, shown: str 
 
 
 def _locate(
-    source: PlainSource, relation: Relation, ordinals: list[int], dropped: Mapping[int, str]
+    source: PlainSource,
+    relation: Relation,
+    surveyed: Survey,
+    ordinals: list[int],
+    dropped: Mapping[int, str],
 ) -> dict[int, Location]:
     with source.path.open("rb") as stream:
         if relation.dialect is not None:
-            return locate_delimited(stream, _shape(relation), ordinals, dropped.keys())
-        return locate_lines_json(stream, ordinals) if source.format is Format.NDJSON else {}
+            return locate_delimited(stream, _shape(relation), surveyed, ordinals, dropped.keys())
+        return locate_lines_json(stream, surveyed, ordinals) if source.format is Format.NDJSON else {}
