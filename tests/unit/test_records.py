@@ -118,10 +118,7 @@ def test_the_chunk_size_never_matters(text: str) -> None:
         counts = {count(text.encode(), form, chunk) for chunk in (1, 2, 5, 1000)}
         assert len(counts) == 1
         everything = range(counts.pop())
-        places = [
-            places_of(text.encode(), form, everything, (), chunk)
-            for chunk in (1, 2, 5, 1000)
-        ]
+        places = [places_of(text.encode(), form, everything, (), chunk) for chunk in (1, 2, 5, 1000)]
         assert len(places[0]) == len(everything)
         assert all(found == places[0] for found in places)
 

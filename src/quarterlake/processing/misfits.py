@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from quarterlake.domain.periods import MAX_YEAR, MIN_YEAR
-from quarterlake.processing.casts import misfits, reason_for, stored
+from quarterlake.processing.casts import misfits, reason_for
 from quarterlake.processing.evidence import gather_evidence
 from quarterlake.processing.sql import identifier, literal, rows
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from quarterlake.domain.inference import Evidence
 
 MISFITS = "misfit_records"
-"""The temporary table that holds a file's misfits: `ordinal`, `failing`, `_raw`."""
+"""The temporary table that holds a file's misfits: `ordinal`, `failing`, `_raw`, `bad` (for each column: whether it fails)."""
 
 _NO_TIME, _NO_YEAR, BROKEN = -1, -2, -3
 """What stands for the place of a failing column where none of them fails by itself."""
@@ -45,6 +45,11 @@ class Explained:
     misfits: Mapping[str, Evidence]
     by_column: Mapping[int, int]
     time: str | None
+
+    @classmethod
+    def nothing(cls) -> Explained:
+        """What there is to explain in a file whose records all fit."""
+        return cls((), {}, {}, None)
 
     def column(self, failing: int) -> str | None:
         """The name of the column at fault."""
@@ -71,42 +76,36 @@ def explain_misfits(
 
     `time` is the name of the record time's column.
     """
-    flagged = f"read_parquet({literal(staged)}, file_row_number = true)"
-    failing = {
-        position: condition
-        for position, (_, kind) in enumerate(columns)
-        if (text := f"_raw[{position + 1}]") and (condition := misfits(stored(text, kind), text, kind))
-    }
-    cases = [f"WHEN len(_raw) > {len(columns)} THEN {BROKEN}"]
-    cases += [f"WHEN {condition} THEN {position}" for position, condition in failing.items()]
-    cases += [f"WHEN {identifier(time)} IS NOT NULL THEN {_NO_YEAR}"] if time else []
-    first = f"CASE {' '.join(cases)} ELSE {_NO_TIME} END"
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {MISFITS} AS SELECT file_row_number AS ordinal, {first} AS failing, _raw FROM {flagged} "
-        "WHERE _raw IS NOT NULL",
+    conditions = [
+        misfits(identifier(name), f"_raw[{position}]", kind) or "false"
+        for position, (name, kind) in enumerate(columns, start=1)
+    ]
+    otherwise = (
+        f"CASE WHEN {identifier(time)} IS NOT NULL THEN {_NO_YEAR} ELSE {_NO_TIME} END"
+        if time
+        else str(_NO_TIME)
     )
-    by_column = {
-        int(str(c)): int(str(n))
-        for c, n in rows(connection, f"SELECT failing, count(*) FROM {MISFITS} GROUP BY 1 ORDER BY 1")
-    }
-    evidence: dict[str, Evidence] = {}
-    if by_column and failing:
-        any_of = rows(
-            connection,
-            f"SELECT {', '.join(f'bool_or({condition})' for condition in failing.values())} FROM {MISFITS}",
-        )[0]
-        failed = {
-            position: condition
-            for (position, condition), fails in zip(failing.items(), any_of, strict=True)
-            if fails
-        }
-        evidence = _evidence(connection, columns, failed)
-    return Explained(columns, evidence, by_column, time)
+    flagged = (
+        f"SELECT file_row_number AS ordinal, _raw, [{', '.join(conditions)}] AS bad, {otherwise} AS otherwise "
+        f"FROM read_parquet({literal(staged)}, file_row_number = true) WHERE _raw IS NOT NULL"
+    )
+    first = (
+        f"CASE WHEN len(_raw) > {len(columns)} THEN {BROKEN} "
+        "WHEN list_contains(bad, true) THEN list_position(bad, true) - 1 ELSE otherwise END"
+    )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {MISFITS} AS SELECT ordinal, {first} AS failing, _raw, bad FROM ({flagged})"
+    )
+    any_bad = ", ".join(f"bool_or(bad[{position}])" for position in range(1, len(columns) + 1))
+    found = rows(connection, f"SELECT failing, count(*), {any_bad} FROM {MISFITS} GROUP BY 1 ORDER BY 1")
+    failed = [position for position in range(len(columns)) if any(row[position + 2] for row in found)]
+    by_column = {int(str(row[0])): int(str(row[1])) for row in found}
+    return Explained(columns, _evidence(connection, columns, failed), by_column, time)
 
 
 def _evidence(
-    connection: DuckDBPyConnection, columns: Sequence[tuple[str, ColumnType]], failed: Mapping[int, str]
+    connection: DuckDBPyConnection, columns: Sequence[tuple[str, ColumnType]], failed: Sequence[int]
 ) -> dict[str, Evidence]:
-    texts = [f"CASE WHEN {condition} THEN _raw[{position + 1}] END" for position, condition in failed.items()]
+    texts = [f"CASE WHEN bad[{position + 1}] THEN _raw[{position + 1}] END" for position in failed]
     found = gather_evidence(connection, texts, MISFITS)
     return {columns[position][0]: replace(e, nulls=0) for position, e in zip(failed, found, strict=True)}

@@ -18,7 +18,7 @@ from quarterlake.domain.parsed import ParsedFile, StoredColumn
 from quarterlake.domain.periods import MAX_YEAR, MIN_YEAR
 from quarterlake.processing.casts import misfits, stored
 from quarterlake.processing.faults import reading
-from quarterlake.processing.misfits import explain_misfits
+from quarterlake.processing.misfits import Explained, explain_misfits
 from quarterlake.processing.rejects import survey_records, write_rejects
 from quarterlake.processing.relations import DROPPED, DROPPED_SCANS, Relation, SourceColumn, relation_of
 from quarterlake.processing.sources import PlainSource, plain_source
@@ -86,17 +86,19 @@ def _parse(connection: DuckDBPyConnection, job: ParseJob, source: PlainSource, s
     connection.execute(f"DROP TABLE IF EXISTS {DROPPED}; DROP TABLE IF EXISTS {DROPPED_SCANS}")
     present = [column for column in contract.columns if column.name in matched]
     options = parquet_options(column.type for column in present)
+    query = typed_query(relation, contract, matched, job.name_time)
     with local_times(connection, contract):
-        connection.execute(
-            f"COPY ({typed_query(relation, contract, matched, job.name_time)}) TO {literal(staged)} ({options})"
-        )
+        staged_rows = rows(connection, f"COPY ({query}) TO {literal(staged)} ({options})")[0][0]
 
+    months, nulls = _accepted(connection, staged, present)
+    found = Explained.nothing()
+    if int(str(staged_rows)) > sum(months.values()):
+        typed = [(c.name, c.type) for c in present]
+        found = explain_misfits(connection, staged, typed, contract.record_time)
     rejects = scratch / f"{job.id}.rejects.parquet"
-    found = explain_misfits(connection, staged, [(c.name, c.type) for c in present], contract.record_time)
     surveyed = survey_records(connection, source, relation)
     counts = write_rejects(connection, source, relation, surveyed, found, rejects)
     rejected = sum(counts.values())
-    months, nulls = _accepted(connection, staged, present)
     records = surveyed.records
     if records != sum(months.values()) + rejected:
         raise UnreadableFileError(

@@ -238,7 +238,9 @@ def _closer(
     """A span in smaller ones, with their bytes."""
     stream.seek(span.offset)
     splitter.carry = span.carry
-    return _spans(_parts(io.BytesIO(stream.read(span.size)), span.offset, b"", look_bytes), splitter, span.line)
+    return _spans(
+        _parts(io.BytesIO(stream.read(span.size)), span.offset, b"", look_bytes), splitter, span.line
+    )
 
 
 def count_newlines(data: bytes) -> int:

@@ -126,6 +126,8 @@ def _rejects(
 ) -> Iterator[Reject]:
     if dropped:
         yield from _dropped_rejects(source, relation, surveyed, dropped)
+    if not found.by_column:
+        return
     connection.execute(f"SELECT ordinal, failing, _raw FROM {MISFITS} ORDER BY ordinal")
     while batch := [Misfit(*row) for row in connection.fetchmany(_BATCH)]:
         places = _locate(source, relation, surveyed, [misfit.ordinal for misfit in batch], dropped)
