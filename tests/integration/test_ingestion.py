@@ -6,12 +6,13 @@ import hashlib
 import os
 import socket
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -161,19 +162,6 @@ def test_a_file_that_may_not_be_read_is_refused_and_the_others_land(dock: Dock) 
     assert "Permission denied" in report.refused["orders/closed.csv"]
 
 
-class WritingWhileReading(Seen):
-    """A memory that appends to the file at the moment when it has been hashed."""
-
-    def __init__(self, root: Path, victim: Path) -> None:
-        super().__init__(root, None)
-        self._victim = victim
-
-    def remember(self, source: str, status: os.stat_result, sha256: str) -> None:
-        super().remember(source, status, sha256)
-        with self._victim.open("ab") as file:
-            file.write(b"9,9\n")
-
-
 class WritingWhileHashing(Seen):
     """A memory that appends to the file after it was opened, before it is hashed."""
 
@@ -187,17 +175,36 @@ class WritingWhileHashing(Seen):
         return super().sha256(source, status)
 
 
-@pytest.mark.parametrize("writer", [WritingWhileReading, WritingWhileHashing])
-def test_a_file_that_changes_while_it_is_read_lands_next_time(
-    dock: Dock, writer: type[WritingWhileReading | WritingWhileHashing]
-) -> None:
-    path = dock.put("orders/a.csv")
-    first = dock.ingest(seen=writer(dock.source, path))
+def lands_next_time(dock: Dock, path: Path, first: IngestReport) -> None:
     assert (first.landed, first.unfinished) == ([], ["orders/a.csv"])
-    assert dock.raw.list("") == []
     assert list(dock.raw.scratch.iterdir()) == []
     [manifest] = dock.ingest().landed
     assert dock.raw.get(manifest.key) == path.read_bytes() == b"a,b\n1,2\n9,9\n"
+
+
+def test_a_file_that_changes_before_it_is_hashed_lands_next_time(dock: Dock) -> None:
+    path = dock.put("orders/a.csv")
+    lands_next_time(dock, path, dock.ingest(seen=WritingWhileHashing(dock.source, path)))
+
+
+@pytest.mark.parametrize("is_size_known", [False, True])
+def test_a_file_that_changes_while_it_is_copied_lands_next_time(
+    dock: Dock, monkeypatch: pytest.MonkeyPatch, *, is_size_known: bool
+) -> None:
+    if is_size_known:  # then it is hashed before it is copied
+        dock.put("orders/other.csv", b"a,b\n3,4\n")
+        dock.ingest()
+    path = dock.put("orders/a.csv")
+    begin_copy = tempfile.mkstemp
+
+    def append_and_begin(**options: Any) -> tuple[int, str]:
+        if path.stat().st_size < len(b"a,b\n1,2\n9,9\n"):
+            with path.open("ab") as file:
+                file.write(b"9,9\n")
+        return begin_copy(**options)
+
+    monkeypatch.setattr("quarterlake.ingestion.land.tempfile.mkstemp", append_and_begin)
+    lands_next_time(dock, path, dock.ingest())
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
-from quarterlake.domain.landings import Manifest, resolve
+from quarterlake.domain.landings import Manifest
 from quarterlake.domain.naming import safe_file_name
 from quarterlake.ingestion.archive import check_archive, is_same, move_away
 from quarterlake.ingestion.discover import SourceFile, discover
+from quarterlake.ingestion.landed import Landed
 from quarterlake.lake import documents, keys
 from quarterlake.lake.folder import FolderStore
 from quarterlake.lake.manifests import read_manifests
@@ -58,7 +59,7 @@ class Landing:
     archive: Path | None = None
     others: tuple[Store, ...] = ()
     _landings: list[tuple[SourceFile, os.stat_result]] = field(default_factory=list)
-    _manifests: dict[str, list[Manifest]] = field(default_factory=dict)
+    _known: dict[str, Landed] = field(default_factory=dict)
 
     def ingest(self, root: Path) -> IngestReport:
         """Land every new or changed file below a folder, in the order of their paths; each is safe to repeat.
@@ -100,50 +101,52 @@ class Landing:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "no regular file")
-            sha256 = (
-                self.seen.sha256(file.source, status) or hashlib.file_digest(stream, "sha256").hexdigest()
-            )
+            landed = self._landed_of(file)
+            known = self.seen.sha256(file.source, status)
+            if known is None and landed.has_size(status.st_size):
+                known = hashlib.file_digest(stream, "sha256").hexdigest()
+            key = landed.key_of(known) if known else None
+            key, sha256 = (key, known) if key and known else self._put(file, stream, status, known)
             self._check_unchanged(file, status)
             self.seen.remember(file.source, status, sha256)
             manifest = None
-            if self._newest(file) != sha256:
-                key = self._put(file, stream, status, sha256)
+            if sha256 != landed.newest_hash(file.source):
                 manifest = self._record(file, key, sha256, status.st_size, report)
         self._landings.append((file, status))
         return manifest
 
-    def _newest(self, file: SourceFile) -> str | None:
-        """The hash of the file's newest landing."""
-        known = [m for m in self._known(file.dataset) if m.source == file.source]
-        return known[-1].sha256 if known else None
+    def _landed_of(self, file: SourceFile) -> Landed:
+        if file.dataset not in self._known:
+            self._known[file.dataset] = Landed(read_manifests(self.raw, file.dataset))
+        return self._known[file.dataset]
 
-    def _known(self, dataset: str) -> list[Manifest]:
-        if dataset not in self._manifests:
-            self._manifests[dataset] = read_manifests(self.raw, dataset)
-        return self._manifests[dataset]
+    def _put(
+        self, file: SourceFile, stream: BinaryIO, status: os.stat_result, expected: str | None
+    ) -> tuple[str, str]:
+        """Put the bytes into the raw zone, hashing them on the way, and see that they are what was `expected`, if anything was.
 
-    def _put(self, file: SourceFile, stream: BinaryIO, status: os.stat_result, sha256: str) -> str:
-        """Put the bytes where none of the data set's landings has put them yet, and see that they are what was hashed."""
-        for manifest in self._known(file.dataset):
-            if manifest.sha256 == sha256:
-                return manifest.key
-        key = keys.raw_key(
-            file.dataset, f"{self.now:%Y-%m}", sha256, safe_file_name(PurePosixPath(file.source).name)
-        )
+        Return their key and hash.
+        """
+        copy, sha256 = self._copy(stream)
+        if expected not in {None, sha256} or not is_same(file.path.stat(), status):
+            copy.unlink()
+            raise _ChangedError
+        name = safe_file_name(PurePosixPath(file.source).name)
+        key = keys.raw_key(file.dataset, f"{self.now:%Y-%m}", sha256, name)
+        self.raw.adopt(copy, key)
+        return key, sha256
+
+    def _copy(self, stream: BinaryIO) -> tuple[Path, str]:
+        """A copy of the bytes in the raw zone's scratch folder, and their hash."""
+        digest = hashlib.sha256()
+        stream.seek(0)
         with disk_errors(str(self.raw.scratch)):
             handle, copy = tempfile.mkstemp(dir=self.raw.scratch, suffix=".landing")
-            digest = hashlib.sha256()
-            stream.seek(0)
             with os.fdopen(handle, "wb") as target:
                 while chunk := stream.read(_CHUNK):
                     digest.update(chunk)
                     target.write(chunk)
-        if digest.hexdigest() != sha256:
-            Path(copy).unlink()
-            raise _ChangedError
-        self._check_unchanged(file, status)
-        self.raw.adopt(Path(copy), key)
-        return key
+        return Path(copy), digest.hexdigest()
 
     def _check_unchanged(self, file: SourceFile, before: os.stat_result) -> None:
         if not is_same(file.path.stat(), before):
@@ -154,10 +157,10 @@ class Landing:
     ) -> Manifest | None:
         """Put the manifest under the next free number; another process may take that first."""
         while True:
-            known = self._known(file.dataset)
+            landed = self._landed_of(file)
             manifest = Manifest(
                 dataset=file.dataset,
-                sequence=max((m.sequence for m in known), default=0) + 1,
+                sequence=landed.last_sequence + 1,
                 source=file.source,
                 key=key,
                 sha256=sha256,
@@ -166,15 +169,15 @@ class Landing:
             )
             if documents.write_once(self.raw, keys.manifest(file.dataset, manifest.sequence), manifest):
                 break
-            del self._manifests[file.dataset]
-            if self._newest(file) == sha256:  # another process landed it
+            del self._known[file.dataset]
+            if self._landed_of(file).newest_hash(file.source) == sha256:  # another process landed it
                 return None
-        earlier = [m for m in known if m.source == file.source]
-        known.append(manifest)
-        landing = resolve(known)[-1]
+        earlier = landed.newest_hash(file.source)
+        landed.add(manifest)
         report.landed.append(manifest)
-        if earlier:
-            report.corrections[file.source] = earlier[-1].sha256
-        if landing.duplicate_of is not None:
-            report.duplicates[file.source] = landing.duplicate_of
+        if earlier is not None:
+            report.corrections[file.source] = earlier
+        first = landed.first_with(sha256)
+        if first != file.source:
+            report.duplicates[file.source] = first
         return manifest

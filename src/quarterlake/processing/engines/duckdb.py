@@ -66,11 +66,15 @@ class DuckDBEngine:
         self, manifests: Sequence[tuple[Manifest, NameTimestamp | None]], records: int
     ) -> Iterator[Sample]:
         """See the port."""
-        for manifest, stamp in manifests:
+
+        def sample_one(given: tuple[Manifest, NameTimestamp | None]) -> Sample:
+            manifest, stamp = given
             with self._lake.raw.local([manifest.key]) as [raw], environment_faults(self._scratch):
-                yield sample_file(
-                    self._open(), manifest.source, raw, self._scratch, records=records, stamp=stamp
+                return sample_file(
+                    self._open_in_thread(), manifest.source, raw, self._scratch, records=records, stamp=stamp
                 )
+
+        return self._side_by_side(sample_one, manifests)
 
     def evidence(self, manifests: Sequence[Manifest], columns: Sequence[str]) -> dict[str, Evidence]:
         """See the port."""
