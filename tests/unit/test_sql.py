@@ -103,4 +103,4 @@ def test_no_column_is_written_as_a_byte_stream(
 def test_the_encodings_are_the_small_ones_unless_a_column_is_a_double() -> None:
     assert "PARQUET_VERSION V2" in parquet_options([INT64, STRING])
     assert "PARQUET_VERSION V1" in parquet_options([INT64, FLOAT64])
-    assert "COMPRESSION_LEVEL 9" in parquet_options([], level=9)
+    assert "COMPRESSION snappy, PARQUET" in parquet_options([], compression="snappy")

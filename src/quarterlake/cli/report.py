@@ -12,8 +12,6 @@ from quarterlake.cli.context import print_json
 from quarterlake.domain.ledger import totals
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from quarterlake.domain.releases import Release
     from quarterlake.ingestion.land import IngestReport
     from quarterlake.pipeline import DatasetOutcome
@@ -50,7 +48,7 @@ def report_run(
     if as_json:
         print_json(_run_document(ingested, outcomes, settings))
     else:
-        _print_run(_console(), ingested, outcomes, settings)
+        _print_run(ingested, outcomes, settings)
     clean = (ingested is None or not ingested.refused) and all(outcome.is_clean for outcome in outcomes)
     return 0 if clean else 1
 
@@ -97,41 +95,29 @@ def _run_document(
     }
 
 
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=True)
-
-
-def _print_run(
-    console: Console, ingested: IngestReport | None, outcomes: Sequence[DatasetOutcome], settings: Settings
-) -> None:
+def _print_run(ingested: IngestReport | None, outcomes: Sequence[DatasetOutcome], settings: Settings) -> None:
     if ingested is not None:
-        _print_ingest(console, ingested)
+        _print_ingest(ingested)
     for outcome in outcomes:
-        _print_outcome(console, outcome, settings)
+        _print_outcome(outcome, settings)
     published = [release for outcome in outcomes for release in outcome.published]
     if published:
-        _print_releases(console, published, settings)
+        _print_releases(published, settings)
     elif outcomes and any(outcome.current for outcome in outcomes):
-        console.print("Nothing new to publish: every release is current.")
+        print("Nothing new to publish: every release is current.")
 
 
-def _print_ingest(console: Console, ingested: IngestReport) -> None:
+def _print_ingest(ingested: IngestReport) -> None:
     size = sum(manifest.size for manifest in ingested.landed)
     if not (ingested.landed or ingested.unchanged or ingested.refused or ingested.unfinished):
-        console.print("ingest: the source folder holds no data file")
+        print("ingest: the source folder holds no data file")
         return
-    console.print(
-        f"ingest: {len(ingested.landed)} files landed ({size:,} bytes), {ingested.unchanged} unchanged"
-    )
+    print(f"ingest: {len(ingested.landed)} files landed ({size:,} bytes), {ingested.unchanged} unchanged")
     _list(
-        console,
         "corrected",
         [f"{source}: other bytes than before, which count from now on" for source in ingested.corrections],
     )
     _list(
-        console,
         "duplicate",
         [
             f"{source}: the bytes of {first}, not counted twice"
@@ -139,51 +125,46 @@ def _print_ingest(console: Console, ingested: IngestReport) -> None:
         ],
     )
     _list(
-        console,
         "unfinished",
         [f"{source}: it changed while it was read; the next run takes it" for source in ingested.unfinished],
     )
-    _list(console, "skipped", [f"{source}: {why}" for source, why in ingested.skipped.items()])
-    _list(console, "REFUSED", [f"{source}: {why}" for source, why in ingested.refused.items()])
+    _list("skipped", [f"{source}: {why}" for source, why in ingested.skipped.items()])
+    _list("REFUSED", [f"{source}: {why}" for source, why in ingested.refused.items()])
 
 
-def _print_outcome(console: Console, outcome: DatasetOutcome, settings: Settings) -> None:
+def _print_outcome(outcome: DatasetOutcome, settings: Settings) -> None:
     sums = totals(outcome.entries)
-    console.print(
-        f"{outcome.dataset}: {sums['records']:,} records = {sums['accepted']:,} accepted + {sums['rejected']:,} rejected + {sums['superseded']:,} superseded",
-        markup=False,
+    print(
+        f"{outcome.dataset}: {sums['records']:,} records = {sums['accepted']:,} accepted + {sums['rejected']:,} rejected + {sums['superseded']:,} superseded"
     )
     if outcome.contract is not None and outcome.contract.inferred:
-        _list(console, f"contract {outcome.contract.version}, inferred", list(outcome.contract.notes))
-    _list(console, "REFUSED", list(outcome.refused.values()))
-    _list(console, "drift", outcome.drift)
+        _list(f"contract {outcome.contract.version}, inferred", list(outcome.contract.notes))
+    _list("REFUSED", list(outcome.refused.values()))
+    _list("drift", outcome.drift)
     for report in outcome.reports:
         for gate in report.gates:
             if not gate.passed:
                 allowed = "" if gate.threshold is None else f" (threshold {gate.threshold:g})"
                 title = f"{report.period} {'GATE' if gate.stops else str(gate.severity)}"
-                _list(console, title, [f"{gate.gate}{allowed}: {gate.message}"])
+                _list(title, [f"{gate.gate}{allowed}: {gate.message}"])
         if report.passed and not any(release.period == report.period for release in outcome.published):
-            console.print(f"  {report.period}: every gate passed")
+            print(f"  {report.period}: every gate passed")
     if outcome.stopped:
-        console.print(
+        print(
             f"  not published: {', '.join(outcome.stopped)}. Mend the data, or set the gate's severity or threshold in "
-            f"{settings.contracts}/{outcome.dataset}.odcs.yaml.",
-            markup=False,
+            f"{settings.contracts}/{outcome.dataset}.odcs.yaml."
         )
     _list(
-        console,
         "held back",
         [
             f"{period}: a rollback holds this build back until its inputs change"
             for period in outcome.held_back
         ],
     )
-    _list(console, "STALE", list(outcome.stale.values()))
-    _list(console, "ABSENT", [f"{period}: no record of it has landed" for period in outcome.absent])
+    _list("STALE", list(outcome.stale.values()))
+    _list("ABSENT", [f"{period}: no record of it has landed" for period in outcome.absent])
     built = {made.period for made in outcome.builds}
     _list(
-        console,
         "waiting",
         [
             f"{c.period.name}: {c.waits_for}"
@@ -193,21 +174,20 @@ def _print_outcome(console: Console, outcome: DatasetOutcome, settings: Settings
     )
 
 
-def _list(console: Console, title: str, lines: Sequence[str]) -> None:
+def _list(title: str, lines: Sequence[str]) -> None:
     for line in lines[:_LISTED]:
-        console.print(f"  {title}: {line}", markup=False)
+        print(f"  {title}: {line}")
     if len(lines) > _LISTED:
-        console.print(f"  {title}: and {len(lines) - _LISTED} more (--json lists all)", markup=False)
+        print(f"  {title}: and {len(lines) - _LISTED} more (--json lists all)")
 
 
-def _print_releases(console: Console, published: Sequence[Release], settings: Settings) -> None:
-    console.print("published:")
+def _print_releases(published: Sequence[Release], settings: Settings) -> None:
+    print("published:")
     for release in published:
         for aggregate in release.build.aggregates:
             for file in aggregate.files:
-                console.print(
-                    f"  {release.name}  {aggregate.name}: {file.rows:,} rows, {file.size:,} bytes, sha256 {file.sha256[:12]}…",
-                    markup=False,
+                print(
+                    f"  {release.name}  {aggregate.name}: {file.rows:,} rows, {file.size:,} bytes, sha256 {file.sha256[:12]}…"
                 )
     example = published[-1]
     where = (
@@ -215,15 +195,15 @@ def _print_releases(console: Console, published: Sequence[Release], settings: Se
         if "{zone}" in settings.lake
         else f"{settings.lake.rstrip('/')}/aggregated"
     )
-    console.print(f"\nThe files lie in {where}. Next:", markup=False)
+    print(f"\nThe files lie in {where}. Next:")
     option = "" if settings.lake == "./lake" else f" --lake '{settings.lake}'"
     folder = _program_folder()
     for verb in (f"verify {example.name}", "status"):
-        console.print(f"  {folder}quarterlake {verb}{option}", markup=False)
+        print(f"  {folder}quarterlake {verb}{option}")
     if "://" not in where:
         table = f"{where}/{example.dataset}/{example.build.aggregates[0].name}"
         code = f"from deltalake import DeltaTable; print(DeltaTable('{table}').file_uris())"
-        console.print(f'  {folder}python -c "{code}"', markup=False)
+        print(f'  {folder}python -c "{code}"')
 
 
 def _program_folder() -> str:
@@ -236,11 +216,9 @@ def _program_folder() -> str:
 
 def print_status(document: dict[str, Any]) -> None:
     """The status for people."""
-    console = _console()
     if not document["datasets"]:
-        console.print(
-            f"{document['lake']} holds no data set yet. `quarterlake run data_source` lands and publishes files.",
-            markup=False,
+        print(
+            f"{document['lake']} holds no data set yet. `quarterlake run data_source` lands and publishes files."
         )
     for held in document["datasets"]:
         files, records = held["files"], held["records"]
@@ -250,23 +228,22 @@ def print_status(document: dict[str, Any]) -> None:
             if contract is None
             else f"contract {contract['version']}{', inferred' if contract['inferred'] else ''}"
         )
-        console.print(f"{held['dataset']} ({kind})", markup=False)
-        console.print(
+        print(f"{held['dataset']} ({kind})")
+        print(
             f"  files: {files['landed']} landed, {files['live']} live, {files['corrected']} corrected, {files['duplicates']} duplicates, "
             f"{files['unprocessed']} unprocessed, {len(files['refused'])} refused",
         )
-        console.print(
+        print(
             f"  records: {records['records']:,} = {records['accepted']:,} accepted + {records['rejected']:,} rejected + {records['superseded']:,} superseded"
         )
-        _list(console, "REFUSED", [refused["error"] for refused in files["refused"]])
-        _list(console, "drift", held["drift"])
+        _list("REFUSED", [refused["error"] for refused in files["refused"]])
+        _list("drift", held["drift"])
         for period in held["periods"]:
             state = period["release"] or (
                 "complete, not published" if period["complete"] else f"waiting: {period['waits_for']}"
             )
-            console.print(f"  {period['period']}: {period['records']:,} records, {state}", markup=False)
+            print(f"  {period['period']}: {period['records']:,} records, {state}")
         _list(
-            console,
             "build waiting",
             [f"{b['period']} {b['build'][:12]} {'; '.join(b['stopped_by'])}" for b in held["builds_waiting"]],
         )
@@ -274,18 +251,11 @@ def print_status(document: dict[str, Any]) -> None:
 
 def print_doctor(findings: dict[str, Any]) -> None:
     """The doctor's findings for people."""
-    console = _console()
-    console.print(f"python {findings['python']}", markup=False)
-    console.print(
-        ", ".join(f"{name} {number}" for name, number in findings["packages"].items()), markup=False
-    )
+    print(f"python {findings['python']}")
+    print(", ".join(f"{name} {number}" for name, number in findings["packages"].items()))
     for zone in findings["zones"]:
-        console.print(
-            f"{zone['zone']}: {zone['url']} {'can be used' if zone['reachable'] else zone['problem']}",
-            markup=False,
-        )
+        print(f"{zone['zone']}: {zone['url']} {'can be used' if zone['reachable'] else zone['problem']}")
     for setting in findings["settings"]:
-        console.print(
-            f"{setting['name']} = {setting['value'] or '(empty)'}  [{setting['from']}]  {setting['meaning']}",
-            markup=False,
+        print(
+            f"{setting['name']} = {setting['value'] or '(empty)'}  [{setting['from']}]  {setting['meaning']}"
         )

@@ -43,13 +43,14 @@ def type_name(column_type: ColumnType) -> str:
     return str(column_type).upper() if column_type.kind is Kind.DECIMAL else _TYPES[column_type.kind]
 
 
-def parquet_options(column_types: Iterable[ColumnType], *, level: int = 1) -> str:
-    """How Parquet is written: zstd, and the V2 encodings (half the size and time here) unless a column is a double.
+def parquet_options(column_types: Iterable[ColumnType], *, compression: str = "zstd") -> str:
+    """How Parquet is written: the V2 encodings (half the size and time here) unless a column is a double.
 
     DuckDB's V2 writes doubles as BYTE_STREAM_SPLIT, which Spark's vectorised reader refuses (measured on 4.2.1).
     """
     version = "V1" if any(t.kind is Kind.FLOAT64 for t in column_types) else "V2"
-    return f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL {level}, PARQUET_VERSION {version}"
+    level = ", COMPRESSION_LEVEL 1" if compression == "zstd" else ""
+    return f"FORMAT parquet, COMPRESSION {compression}{level}, PARQUET_VERSION {version}"
 
 
 def rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[object, ...]]:
