@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -165,18 +164,10 @@ versions = st.tuples(
 )
 
 
-def row_hash(row: Row) -> str:
-    """As the engine hashes a row: MD5 of the values' texts, times in microseconds."""
-    number, time, sequence, value = row
-    micros = int(datetime.fromisoformat(str(time)).timestamp()) * 1_000_000
-    texts = [number, micros, sequence, value]
-    joined = "\x1f".join("-" if text == "" else f"{len(str(text))}={text}" for text in texts)
-    return hashlib.md5(joined.encode(), usedforsecurity=False).hexdigest()
-
-
 def version_of(row: Row, landing: int) -> Version:
-    sequence = None if row[2] == "" else int(str(row[2]))
-    return Version(sequence, datetime.fromisoformat(str(row[1])), landing, row_hash(row))
+    number, time, sequence, value = (None if given == "" else given for given in row)
+    instant = datetime.fromisoformat(str(time))
+    return Version(sequence, instant, landing, (number, instant, sequence, value))
 
 
 @settings(max_examples=20, deadline=None)

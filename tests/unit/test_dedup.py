@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quarterlake.domain.dedup import SequenceValue, Version, newest, version_order
+from quarterlake.domain.dedup import Value, Version, newest, version_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TIMES = st.integers(0, 3).map(lambda hour: datetime(2026, 7, 1, hour, tzinfo=UTC))
-SEQUENCES: list[st.SearchStrategy[SequenceValue]] = [
+SEQUENCES: list[st.SearchStrategy[Value]] = [
     st.integers(-2, 2),
     st.floats(-2, 2) | st.sampled_from([float("inf"), float("-inf")]),
     st.decimals(-2, 2, places=1),
@@ -24,14 +24,14 @@ SEQUENCES: list[st.SearchStrategy[SequenceValue]] = [
 ]
 
 
-def versions(sequences: st.SearchStrategy[SequenceValue]) -> st.SearchStrategy[Version]:
+def versions(sequences: st.SearchStrategy[Value]) -> st.SearchStrategy[Version]:
     """Versions that often tie in some of what decides."""
     return st.builds(
         Version,
         sequence=st.none() | sequences,
         time=TIMES,
         landing=st.integers(1, 3),
-        row_hash=st.sampled_from(["00", "7f", "ff"]),
+        values=st.tuples(st.sampled_from([None, "", "7f", "ff"])),
     )
 
 
@@ -41,23 +41,24 @@ SOME = st.sampled_from(SEQUENCES).flatmap(
 
 
 def version(
-    sequence: SequenceValue | None = None, *, hour: int = 0, landing: int = 1, row_hash: str = "00"
+    sequence: Value | None = None, *, hour: int = 0, landing: int = 1, text: str | None = ""
 ) -> Version:
-    return Version(sequence, datetime(2026, 7, 1, hour, tzinfo=UTC), landing, row_hash)
+    return Version(sequence, datetime(2026, 7, 1, hour, tzinfo=UTC), landing, (text,))
 
 
 @pytest.mark.parametrize(
     ("older", "newer"),
     [
-        (version(1, hour=9, landing=9, row_hash="ff"), version(2)),
-        (version(None, hour=9, landing=9, row_hash="ff"), version(-5)),
-        (version(1, hour=1, landing=9, row_hash="ff"), version(1, hour=2)),
-        (version(hour=1, landing=1, row_hash="ff"), version(hour=1, landing=2)),
-        (version(row_hash="00"), version(row_hash="ff")),
+        (version(1, hour=9, landing=9, text="ff"), version(2)),
+        (version(None, hour=9, landing=9, text="ff"), version(-5)),
+        (version(1, hour=1, landing=9, text="ff"), version(1, hour=2)),
+        (version(hour=1, landing=1, text="ff"), version(hour=1, landing=2)),
+        (version(text=""), version(text="ff")),
+        (version(text=None), version(text="")),
         (version(Decimal("1.1")), version(Decimal("1.2"))),
     ],
 )
-def test_sequence_then_time_then_landing_then_hash(older: Version, newer: Version) -> None:
+def test_sequence_then_time_then_landing_then_values(older: Version, newer: Version) -> None:
     assert newest([older, newer]) == newest([newer, older]) == newer
 
 
@@ -107,7 +108,7 @@ def test_no_version_wins_where_there_is_none() -> None:
 
 
 def test_the_sql_terms_leave_out_a_missing_sequence() -> None:
-    terms = version_order(sequence=None, time="t", landing="l", row_hash="h")
+    terms = version_order(sequence=None, time="t", landing="l", values=["h"])
     assert list(terms) == ["t DESC NULLS LAST", "l DESC NULLS LAST", "h DESC NULLS LAST"]
 
 
@@ -122,12 +123,12 @@ def test_sql_orders_as_the_rank_does(some: list[Version]) -> None:
 
 def first_in_sql(some: Sequence[Version]) -> int:
     """The position of the first of the versions that SQL puts first."""
-    terms = version_order(sequence="s", time="t", landing="l", row_hash="h")
+    terms = version_order(sequence="s", time="t", landing="l", values=["h"])
     kind = "VARCHAR" if any(isinstance(one.sequence, str) for one in some) else "BIGINT"
     with duckdb.connect() as connection:
         connection.execute(f"CREATE TABLE v (n INTEGER, s {kind}, t TIMESTAMP, l INTEGER, h VARCHAR)")
         values = [
-            (n, v.sequence, v.time.replace(tzinfo=None), v.landing, v.row_hash) for n, v in enumerate(some)
+            (n, v.sequence, v.time.replace(tzinfo=None), v.landing, v.values[0]) for n, v in enumerate(some)
         ]
         connection.executemany("INSERT INTO v VALUES (?, ?, ?, ?, ?)", values)
         found = connection.execute(f"SELECT n FROM v ORDER BY {', '.join(terms)}, n LIMIT 1").fetchone()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from quarterlake.domain.column_types import INT64
 from quarterlake.domain.contract import Column, Contract
-from quarterlake.domain.curation import CuratedMonth
+from quarterlake.domain.curation import CuratedFile, CuratedMonth
 from quarterlake.domain.errors import UsageError
 from quarterlake.domain.periods import Period
 from quarterlake.domain.quality import QualityReport
@@ -144,7 +144,12 @@ def test_a_build_held_back_once_is_released_after_another() -> None:
 
 def month(name: str, identity: str, path: str = "p") -> CuratedMonth:
     return CuratedMonth(
-        month=name, id=identity, content=identity, path=path, size=1, rows=1, inputs=(), columns=("id",)
+        month=name,
+        id=identity,
+        content=identity,
+        files=(CuratedFile(path, 1, 1),),
+        inputs=(),
+        columns=("id",),
     )
 
 

@@ -7,7 +7,7 @@ import msgspec
 from quarterlake.domain.contract import fingerprint
 from quarterlake.domain.errors import LedgerError
 
-CURATE_VERSION = "1"
+CURATE_VERSION = "2"
 """Goes up whenever the same parsed files and contract would give other curated bytes."""
 
 
@@ -25,11 +25,19 @@ class MonthInput(msgspec.Struct, frozen=True):
     accepted: int
 
 
+class CuratedFile(msgspec.Struct, frozen=True):
+    """A file of a month: its path below the curated table, its bytes and its rows."""
+
+    path: str
+    size: int
+    rows: int
+
+
 class CuratedMonth(msgspec.Struct, frozen=True):
-    """One month's curated file.
+    """One month's curated records.
 
     `id` identifies inputs, rivals, contract and logic, `content` the rows alone: builds are made from it, so that a change
-    in a rival month which takes no row away makes no new revision. `rows` are counted in the file that was written. `rivals` are the months
+    in a rival month which takes no row away makes no new revision. `files` say how many rows were written. `rivals` are the months
     whose records share keys with this one's under the key that `key_id` identifies, `key_range` the least and the greatest
     value of that key's first column as text, over all versions. `conflicts` counts keys with versions that differ though
     none may win (an inferred key), `equal_rows` equal records that no key removes.
@@ -38,9 +46,7 @@ class CuratedMonth(msgspec.Struct, frozen=True):
     month: str
     id: str
     content: str
-    path: str
-    size: int
-    rows: int
+    files: tuple[CuratedFile, ...]
     inputs: tuple[MonthInput, ...]
     columns: tuple[str, ...]
     rivals: tuple[str, ...] = ()
@@ -49,12 +55,17 @@ class CuratedMonth(msgspec.Struct, frozen=True):
     conflicts: int = 0
     equal_rows: int = 0
 
+    @property
+    def rows(self) -> int:
+        """Rows over all files."""
+        return sum(file.rows for file in self.files)
+
     def check(self) -> None:
-        """Raise LedgerError when the file holds other records than were accepted into it."""
+        """Raise LedgerError when the files hold other records than were accepted into it."""
         accepted = sum(given.accepted for given in self.inputs)
         if accepted != self.rows or any(not 0 <= given.accepted <= given.records for given in self.inputs):
             raise LedgerError(
-                f"The curated month {self.month} does not balance: {accepted} records accepted, but {self.rows} in the file. "
+                f"The curated month {self.month} does not balance: {accepted} records accepted, but {self.rows} written. "
                 "Nothing was published; please report it with the files of that month."
             )
 

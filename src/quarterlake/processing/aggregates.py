@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from contextlib import contextmanager, nullcontext
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -14,7 +13,7 @@ from quarterlake.domain.column_types import Kind
 from quarterlake.domain.errors import AggregateError
 from quarterlake.domain.releases import AggregateColumn
 from quarterlake.processing import summary_sql
-from quarterlake.processing.sql import identifier, literal, literals, rows, type_name
+from quarterlake.processing.sql import identifier, literal, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,29 +63,6 @@ _STORED_AS = {
     '"NULL"': "VARCHAR",
 }
 """DuckDB types that Delta tables do not have, and what they are stored as."""
-
-
-def view_query(view: PeriodView, paths: Sequence[Path]) -> str:
-    """A query for the period's curated records: the contract's columns, NULL where a month has none of them.
-
-    A negative zero is a zero: which of the two a minimum or a group shows would depend on threads.
-    """
-    held = sorted(zip(view.months, paths, strict=True), key=lambda pair: (pair[0].columns, pair[0].month))
-    selects = [
-        _months_query(view, columns, [path for _, path in group])
-        for columns, group in groupby(held, key=lambda pair: pair[0].columns)
-    ]
-    return " UNION ALL ".join(selects)
-
-
-def _months_query(view: PeriodView, columns: Sequence[str], paths: Sequence[Path]) -> str:
-    parts = [f"{_typed(c, held=c.name in columns)} AS {identifier(c.name)}" for c in view.contract.columns]
-    return f"SELECT {', '.join(parts)} FROM read_parquet({literals(map(str, paths))})"
-
-
-def _typed(column: Column, *, held: bool) -> str:
-    value = f"CAST({identifier(column.name) if held else 'NULL'} AS {type_name(column.type)})"
-    return f"{value} + 0.0" if column.type.kind is Kind.FLOAT64 else value
 
 
 def write_summary(connection: DuckDBPyConnection, view: PeriodView, target: Path) -> None:

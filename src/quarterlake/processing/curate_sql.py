@@ -1,23 +1,39 @@
-"""The SQL that makes a curated month: its rows, the versions that lose, the order that is written."""
+"""The SQL that makes curated months, for any engine: their rows, the versions that lose, the order that is written."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from quarterlake.domain.column_types import Kind
 from quarterlake.domain.dedup import version_order
-from quarterlake.processing.sql import identifier, literal, literals, type_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Collection, Sequence
 
     from quarterlake.domain.contract import Contract
     from quarterlake.processing.engines.port import CurateInput
+    from quarterlake.processing.sql_dialects import SqlDialect
 
 LOSERS = "losing_rows"
 REPEATED = "repeated_keys"
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Some parsed files of one layout: what stands after FROM, and expressions for each record's landing and its place in its file."""
+
+    relation: str
+    landing: str
+    row: str
+
+
+class Reader(Protocol):
+    """Makes an engine read parsed files that hold the same columns."""
+
+    def __call__(self, inputs: Sequence[CurateInput]) -> Scan:
+        """A scan of the files, in their order."""
 
 
 def month_number(month: str) -> int:
@@ -25,15 +41,23 @@ def month_number(month: str) -> int:
     return int(month[:4]) * 100 + int(month[5:])
 
 
-def rows_of(contract: Contract, month: str, inputs: Sequence[CurateInput], paths: Mapping[str, Path]) -> str:
-    """A query for the records of one month in parsed files: the contract's columns, `_time`, `_landing`, `_row`.
+def rows_of(
+    sql: SqlDialect,
+    contract: Contract,
+    months: Collection[str],
+    inputs: Sequence[CurateInput],
+    read: Reader,
+) -> str:
+    """A query for the records of months in parsed files: the contract's columns, `_time`, `_month`, `_landing`, `_row`.
 
     Files that hold the same columns are read together. `_landing` and `_row` tell every record apart, and are the same in
     every run.
     """
-    ordered = sorted(inputs, key=lambda given: (_layout(given), given.manifest.sequence))
+    once = {given.manifest.sequence: given for given in inputs}.values()
+    ordered = sorted(once, key=lambda given: (_layout(given), given.manifest.sequence))
     selects = [
-        _group(contract, month, layout, list(given), paths) for layout, given in groupby(ordered, key=_layout)
+        _group(sql, contract, months, layout, read(list(given)))
+        for layout, given in groupby(ordered, key=_layout)
     ]
     return " UNION ALL ".join(selects)
 
@@ -43,110 +67,119 @@ def _layout(given: CurateInput) -> tuple[tuple[str, str], ...]:
 
 
 def _group(
+    sql: SqlDialect,
     contract: Contract,
-    month: str,
+    months: Collection[str],
     layout: Sequence[tuple[str, str]],
-    inputs: Sequence[CurateInput],
-    paths: Mapping[str, Path],
+    scan: Scan,
 ) -> str:
     held = {name for name, _ in layout}
     columns = [
-        f"CAST({identifier(c.name) if c.name in held else 'NULL'} AS {type_name(c.type)}) AS {identifier(c.name)}"
+        f"CAST({sql.identifier(c.name) if c.name in held else 'NULL'} AS {sql.type_name(c.type)}) AS {sql.identifier(c.name)}"
         for c in contract.columns
     ]
-    files = literals(str(paths[given.parsed.id]) for given in inputs)
-    numbers = [str(given.manifest.sequence) for given in inputs]
-    landing = numbers[0] if len(numbers) == 1 else f"[{', '.join(numbers)}][CAST(file_index AS BIGINT) + 1]"
-    time = f"CAST({identifier(contract.record_time)} AS TIMESTAMPTZ)" if contract.record_time else "_time"
+    time = (
+        f"CAST({sql.identifier(contract.record_time)} AS {sql.instant})" if contract.record_time else "_time"
+    )
+    wanted = ", ".join(str(month_number(month)) for month in sorted(months))
+    condition = f"_month = {wanted}" if len(months) == 1 else f"_month IN ({wanted})"
     return (
-        f"SELECT {', '.join(columns)}, {time} AS _time, {landing} AS _landing, file_row_number AS _row "
-        f"FROM read_parquet({files}, file_row_number = true) "
-        f"WHERE _raw IS NULL AND _month = {month_number(month)}"
+        f"SELECT {', '.join(columns)}, {time} AS _time, _month, {scan.landing} AS _landing, {scan.row} AS _row "
+        f"FROM {scan.relation} WHERE _raw IS NULL AND {condition}"
     )
 
 
-def key_list(contract: Contract, prefix: str = "") -> str:
+def tagged(own: str, others: Sequence[str]) -> str:
+    """The rows of some months and of their rivals, `_own` for the former."""
+    return " UNION ALL ".join(
+        f"SELECT *, {mark} AS _own FROM ({rows})"
+        for mark, rows in [("true", own), *(("false", rival) for rival in others)]
+    )
+
+
+def key_list(sql: SqlDialect, contract: Contract) -> str:
     """The key's columns."""
-    return ", ".join(prefix + identifier(name) for name in contract.key)
+    return ", ".join(map(sql.identifier, contract.key))
 
 
-def key_present(contract: Contract) -> str:
+def key_present(sql: SqlDialect, contract: Contract) -> str:
     """A condition: no part of the key is null. Records without a key are never each other's versions."""
-    return " AND ".join(f"{identifier(name)} IS NOT NULL" for name in contract.key)
+    return " AND ".join(f"{sql.identifier(name)} IS NOT NULL" for name in contract.key)
 
 
-def repeated_keys(contract: Contract, own: str, others: Sequence[str]) -> str:
-    """Keys that occur more than once in the month (`own`) and its rivals (`others`), and at least once in the month."""
-    keys = key_list(contract)
-    present = key_present(contract)
-    everything = " UNION ALL ".join(
-        f"SELECT {keys}, {number} AS own FROM ({rows}) WHERE {present}"
-        for number, rows in [(1, own), *((0, o) for o in others)]
-    )
-    return f"SELECT {keys} FROM ({everything}) GROUP BY {keys} HAVING count(*) > 1 AND sum(own) > 0"
+def place(sql: SqlDialect, contract: Contract, within: Sequence[str] = ()) -> str:
+    """A window expression: a row's place among the versions of its key, 1 for the one that stays.
 
-
-def losers(contract: Contract, own: str, others: Sequence[str]) -> str:
-    """`_landing` and `_row` of the month's records that lose.
-
-    Under a declared key those that are not the newest version; under an inferred one only further copies of a record
-    that is equal in every column.
+    Under a declared key that is the newest version; under an inferred one the first of the records that are equal in every
+    column. `within` are further columns that versions share.
     """
-    keys = key_list(contract)
-    tagged = " UNION ALL ".join(
-        f"SELECT *, {number} AS own FROM ({rows})" for number, rows in [(1, own), *((0, o) for o in others)]
+    keys = [*map(sql.identifier, contract.key)]
+    values = [compared(sql, contract, column.name) for column in contract.columns]
+    if not contract.key_declared:
+        return (
+            f"row_number() OVER (PARTITION BY {', '.join([*keys, *within, *values])} ORDER BY _landing, _row)"
+        )
+    sequence = sql.identifier(contract.sequence) if contract.sequence else None
+    order = version_order(sequence=sequence, time="_time", landing="_landing", values=values)
+    return f"row_number() OVER (PARTITION BY {', '.join([*keys, *within])} ORDER BY {', '.join(order)}, _row)"
+
+
+def compared(sql: SqlDialect, contract: Contract, name: str) -> str:
+    """A column as rows are compared by it; a negative zero is a zero."""
+    column = sql.identifier(name)
+    return f"{column} + 0.0" if contract.column(name).type.kind is Kind.FLOAT64 else column
+
+
+def repeated_keys(sql: SqlDialect, contract: Contract, rows: str) -> str:
+    """Keys that occur more than once in `tagged` rows, and at least once in the months themselves."""
+    keys = key_list(sql, contract)
+    return (
+        f"SELECT {keys} FROM (SELECT {keys}, CAST(_own AS INT) AS own FROM ({rows}) WHERE {key_present(sql, contract)}) "
+        f"GROUP BY {keys} HAVING count(*) > 1 AND sum(own) > 0"
     )
-    repeated = f"SELECT *, {row_hash(contract)} AS _hash FROM ({tagged}) SEMI JOIN {REPEATED} USING ({keys})"
-    if contract.key_declared:
-        sequence = identifier(contract.sequence) if contract.sequence else None
-        order = version_order(sequence=sequence, time="_time", landing="_landing", row_hash="_hash")
-        place = f"row_number() OVER (PARTITION BY {keys} ORDER BY {', '.join(order)}, _row)"
-    else:
-        place = f"row_number() OVER (PARTITION BY {keys}, _hash ORDER BY _landing, _row)"
-    return f"SELECT _landing, _row, own FROM (SELECT *, {place} AS place FROM ({repeated})) WHERE place > 1 AND own = 1"
 
 
-def conflicting_keys(contract: Contract, own: str) -> str:
-    """The number of keys with versions that differ, after equal copies are gone."""
-    keys = key_list(contract)
-    return f"SELECT count(*) FROM (SELECT {keys} FROM ({own}) SEMI JOIN {REPEATED} USING ({keys}) GROUP BY {keys} HAVING count(DISTINCT {row_hash(contract)}) > 1)"
+def losers(sql: SqlDialect, contract: Contract, rows: str) -> str:
+    """`_landing` and `_row` of the months' own records that lose, out of `tagged` rows whose keys are repeated."""
+    repeated = f"SELECT * FROM ({rows}) {sql.semi_join} {REPEATED} USING ({key_list(sql, contract)})"
+    ranked = f"SELECT _landing, _row, _own, {place(sql, contract)} AS place FROM ({repeated})"
+    return f"SELECT _landing, _row FROM ({ranked}) WHERE place > 1 AND _own"
 
 
-def equal_rows(contract: Contract, own: str) -> str:
+def losers_hash(sql: SqlDialect, landings: Sequence[int]) -> str:
+    """An aggregate that identifies a set of losing rows of a month: by the place of their landing among its `landings`, and their row.
+
+    A landing's own number has no say: the same bytes landed again give the same rows.
+    """
+    cases = " ".join(f"WHEN {number} THEN {position}" for position, number in enumerate(landings))
+    text = f"CAST(CASE _landing {cases} END AS VARCHAR(20)) || ':' || CAST(_row AS VARCHAR(20))"
+    return f"CAST(sum({sql.text_hash(text)}) AS VARCHAR(40))"
+
+
+def conflicting_keys(sql: SqlDialect, contract: Contract, rows: str) -> str:
+    """The number of repeated keys with versions that differ."""
+    keys = key_list(sql, contract)
+    columns = ", ".join(compared(sql, contract, c.name) for c in contract.columns)
+    different = f"SELECT DISTINCT {keys}, {sql.row_hash([columns])} AS _hash FROM ({rows}) {sql.semi_join} {REPEATED} USING ({keys})"
+    return f"SELECT count(*) FROM (SELECT {keys} FROM ({different}) GROUP BY {keys} HAVING count(*) > 1)"
+
+
+def equal_rows(sql: SqlDialect, contract: Contract, rows: str) -> str:
     """The number of records that equal another one in every column."""
-    packed = ", ".join(identifier(c.name) for c in contract.columns)
-    return f"SELECT count(*) - count(DISTINCT hash(row({packed}))) FROM ({own})"
+    columns = [sql.identifier(c.name) for c in contract.columns]
+    return f"SELECT count(*) - count(DISTINCT {sql.row_hash(columns)}) FROM ({rows})"
 
 
-def ordered_rows(contract: Contract, own: str, inputs: Sequence[CurateInput], *, without_losers: bool) -> str:
-    """The rows that are written, in an order that is total: time, key, landing, place in the file.
-
-    `_source`, the raw file's hash, is looked up after the sort, which would be a third slower with it.
-    """
-    columns = ", ".join(identifier(c.name) for c in contract.columns)
-    kept = f"({own}) ANTI JOIN {LOSERS} USING (_landing, _row)" if without_losers else f"({own})"
-    order = ", ".join(["_time", *(identifier(name) for name in contract.key), "_landing", "_row"])
-    return f"SELECT {columns}, {_source(inputs)} AS _source FROM (SELECT {columns}, _landing FROM {kept} ORDER BY {order})"
+def write_order(sql: SqlDialect, contract: Contract) -> list[str]:
+    """The order of a month's rows, which is total: time, key, landing, place in the file; nulls first."""
+    return ["_time", *map(sql.identifier, contract.key), "_landing", "_row"]
 
 
-def _source(inputs: Sequence[CurateInput]) -> str:
+def source_of(sql: SqlDialect, inputs: Sequence[CurateInput]) -> str:
+    """An expression for the raw file's hash of a row with a `_landing`."""
     hashes = {given.manifest.sequence: given.manifest.sha256 for given in inputs}
     if len(hashes) == 1:
-        return literal(next(iter(hashes.values())))
+        return sql.literal(next(iter(hashes.values())))
     first = min(hashes)
     by_landing = [hashes.get(number, "") for number in range(first, max(hashes) + 1)]
-    return f"{literals(by_landing)}[_landing - {first - 1}]"
-
-
-def row_hash(contract: Contract) -> str:
-    """A hash of all values of a row that any engine computes alike: MD5 of their canonical texts."""
-    parts = []
-    for column in contract.columns:
-        name = identifier(column.name)
-        text = (
-            f"CAST(epoch_us({name}) AS VARCHAR)"
-            if column.type.kind is Kind.TIMESTAMP
-            else f"CAST({name} AS VARCHAR)"
-        )
-        parts.append(f"coalesce(strlen({text}) || '=' || {text}, '-')")
-    return f"md5(concat_ws(chr(31), {', '.join(parts)}))"
+    return sql.element(sql.array(map(sql.literal, by_landing)), f"_landing - {first - 1}")

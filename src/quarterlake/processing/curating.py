@@ -273,12 +273,12 @@ def _commit(
     curation = Curation(curation_id(dataset, months), dataset, contract.content_id, months)
     documents.write_once(lake.curated, keys.curation(dataset, curation.id), curation)
     old = before.curation.months if before else {}
-    shown, gone = {m.path: m for m in months.values()}, {m.path: m for m in old.values()}
+    shown, gone = _table_files(months), _table_files(old)
     change = delta.Commit(
         base=before.version if before else _empty_version(lake, dataset),
         columns=_table_columns(contract, months),
-        add=[_table_file(m) for path, m in shown.items() if path not in gone],
-        remove=[_table_file(m) for path, m in gone.items() if path not in shown],
+        add=[file for path, file in shown.items() if path not in gone],
+        remove=[file for path, file in gone.items() if path not in shown],
         marks={CURATION_MARK: curation.id, LANDING_MARK: str(landing)},
         partition_by=["_month"],
     )
@@ -301,5 +301,9 @@ def _table_columns(contract: Contract, months: Mapping[str, CuratedMonth]) -> li
     return [*own, ("_source", "string"), ("_month", "string")]
 
 
-def _table_file(month: CuratedMonth) -> delta.TableFile:
-    return delta.TableFile(month.path, month.size, month.rows, {"_month": month.month})
+def _table_files(months: Mapping[str, CuratedMonth]) -> dict[str, delta.TableFile]:
+    return {
+        file.path: delta.TableFile(file.path, file.size, file.rows, {"_month": month.month})
+        for month in months.values()
+        for file in month.files
+    }

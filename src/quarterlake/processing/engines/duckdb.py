@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, TypeVar
 import duckdb
 import msgspec
 
-from quarterlake.domain.curation import CuratedMonth, MonthInput, month_id
+from quarterlake.domain.curation import CuratedFile, CuratedMonth
 from quarterlake.domain.periods import Period
 from quarterlake.domain.releases import Aggregate, Build, DataFile
 from quarterlake.lake import keys
 from quarterlake.processing import curate_sql
-from quarterlake.processing.aggregates import columns_of, user_query, view_query, write_summary
+from quarterlake.processing.aggregates import columns_of, user_query, write_summary
 from quarterlake.processing.faults import environment_faults
 from quarterlake.processing.parser import ParseJob, parse_file
 from quarterlake.processing.rejects import Reject
 from quarterlake.processing.samples import Sample, file_evidence, sample_file
-from quarterlake.processing.sql import identifier, literal, parquet_options, rows
+from quarterlake.processing.sql import identifier, literal, literals, parquet_options, rows
+from quarterlake.processing.sql_dialects import DUCKDB
+from quarterlake.processing.view_sql import view_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -142,7 +144,7 @@ class DuckDBEngine:
         """See the port."""
         with self._paths(inputs) as paths, environment_faults(self._scratch):
             key = identifier(contract.key[0])
-            own = curate_sql.rows_of(contract, month, inputs, paths)
+            own = curate_sql.rows_of(DUCKDB, contract, [month], inputs, _reader(paths))
             low, high = rows(
                 self._open(), f"SELECT CAST(min({key}) AS VARCHAR), CAST(max({key}) AS VARCHAR) FROM ({own})"
             )[0]
@@ -156,11 +158,12 @@ class DuckDBEngine:
     ) -> bool:
         """See the port."""
         with self._paths([*left[1], *right[1]]) as paths, environment_faults(self._scratch):
+            key = curate_sql.key_list(DUCKDB, contract)
             one, two = (
-                f"SELECT {curate_sql.key_list(contract)} FROM ({curate_sql.rows_of(contract, *side, paths)})"
-                for side in (left, right)
+                f"SELECT {key} FROM ({curate_sql.rows_of(DUCKDB, contract, [month], inputs, _reader(paths))})"
+                for month, inputs in (left, right)
             )
-            query = f"SELECT 1 FROM ({one}) SEMI JOIN ({two}) USING ({curate_sql.key_list(contract)}) LIMIT 1"
+            query = f"SELECT 1 FROM ({one}) SEMI JOIN ({two}) USING ({key}) LIMIT 1"
             return bool(rows(self._open(), query))
 
     def curate(self, requests: Iterable[CurateRequest]) -> Iterator[CuratedMonth]:
@@ -172,35 +175,26 @@ class DuckDBEngine:
         rivals = [given for inputs in request.rivals.values() for given in inputs]
         with self._paths([*request.inputs, *rivals]) as paths, environment_faults(self._scratch):
             connection = self._open_in_thread()
-            own = curate_sql.rows_of(contract, request.month, request.inputs, paths)
-            ranked = request.ranked_by
-            others = [
-                curate_sql.rows_of(ranked, month, inputs, paths) for month, inputs in request.rivals.items()
-            ]
-            mine = curate_sql.rows_of(ranked, request.month, request.inputs, paths)
-            lost, conflicts = _find_losers(connection, ranked, mine, others) if contract.key else ({}, 0)
-            content = _content(connection, request, lost)
-            equal = (
-                0 if contract.key else int(str(rows(connection, curate_sql.equal_rows(contract, own))[0][0]))
-            )
+            read = _reader(paths)
+            own = curate_sql.rows_of(DUCKDB, contract, [request.month], request.inputs, read)
+            lost, losing, conflicts = _find_losers(connection, request, read) if contract.key else ({}, "", 0)
+            equal = 0 if contract.key else _number(connection, curate_sql.equal_rows(DUCKDB, contract, own))
             target = self._scratch / f"{request.id}.parquet"
-            query = curate_sql.ordered_rows(contract, own, request.inputs, without_losers=bool(lost))
+            query = _ordered_rows(request, own, without_losers=bool(lost))
             connection.execute(
                 f"COPY ({query}) TO {literal(target)} ({parquet_options(c.type for c in contract.columns)})"
             )
-            footer = rows(connection, f"SELECT sum(num_rows) FROM parquet_file_metadata({literal(target)})")
-            written = int(str(footer[0][0] or 0))
+            written = _number(
+                connection, f"SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata({literal(target)})"
+            )
         size = target.stat().st_size
         self._lake.curated.adopt(target, f"{request.dataset}/{request.path}")
-        inputs = tuple(_month_input(given, request.month, lost) for given in request.inputs)
         return CuratedMonth(
             month=request.month,
             id=request.id,
-            content=content,
-            path=request.path,
-            size=size,
-            rows=written,
-            inputs=inputs,
+            content=request.content(losing),
+            files=(CuratedFile(request.path, size, written),),
+            inputs=request.accepted(lost),
             columns=tuple(c.name for c in contract.columns),
             rivals=tuple(sorted(request.rivals)),
             key_id=request.key_id,
@@ -317,60 +311,75 @@ class DuckDBEngine:
     def _view(self, view: PeriodView) -> Iterator[DuckDBPyConnection]:
         with ExitStack() as stack:
             paths = stack.enter_context(
-                self._lake.curated.local([f"{view.dataset}/{month.path}" for month in view.months])
+                self._lake.curated.local([f"{view.dataset}/{file.path}" for file in view.files])
             )
             stack.enter_context(environment_faults(self._scratch))
             connection = self._open()
             connection.execute(
-                f"CREATE OR REPLACE TEMP VIEW {identifier(view.dataset)} AS {view_query(view, paths)}"
+                f"CREATE OR REPLACE TEMP VIEW {identifier(view.dataset)} AS {view_query(DUCKDB, view, _parquet(view, paths))}"
             )
             yield connection
 
 
-def _content(connection: DuckDBPyConnection, request: CurateRequest, lost: Mapping[int, int]) -> str:
-    """Identifies a month's rows: its own inputs, the contract, and which of its rows lose; not why they do."""
-    landings = sorted(given.manifest.sequence for given in request.inputs)
-    origins = {given.manifest.sequence: given.parsed.origin for given in request.inputs}
-    losing = ""
-    if lost:
-        places = f"list_position({landings}, _landing)"
-        query = f"SELECT md5(string_agg(concat({places}, ':', _row), ',' ORDER BY {places}, _row)) FROM {curate_sql.LOSERS}"
-        losing = str(rows(connection, query)[0][0])
-    inputs = [(request.month, origins[landing]) for landing in landings]
-    return month_id(request.month, inputs, request.contract.content_id + losing)
+def _parquet(view: PeriodView, paths: Sequence[Path]) -> Callable[[Sequence[CuratedMonth]], str]:
+    """Reads the local files of months of a view."""
+    by_path = dict(zip((file.path for file in view.files), paths, strict=True))
+    return lambda months: (
+        f"read_parquet({literals(by_path[file.path] for month in months for file in month.files)})"
+    )
+
+
+def _reader(paths: Mapping[str, Path]) -> curate_sql.Reader:
+    """Reads local parsed files, by their ids."""
+
+    def read(inputs: Sequence[CurateInput]) -> curate_sql.Scan:
+        numbers = [str(given.manifest.sequence) for given in inputs]
+        landing = (
+            numbers[0] if len(numbers) == 1 else f"[{', '.join(numbers)}][CAST(file_index AS BIGINT) + 1]"
+        )
+        files = literals(paths[given.parsed.id] for given in inputs)
+        return curate_sql.Scan(f"read_parquet({files}, file_row_number = true)", landing, "file_row_number")
+
+    return read
 
 
 def _find_losers(
-    connection: DuckDBPyConnection, contract: Contract, own: str, others: Sequence[str]
-) -> tuple[dict[int, int], int]:
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {curate_sql.REPEATED} AS {curate_sql.repeated_keys(contract, own, others)}"
-    )
+    connection: DuckDBPyConnection, request: CurateRequest, read: curate_sql.Reader
+) -> tuple[dict[int, int], str, int]:
+    """How many records of each landing lose, what identifies them all, and how many keys have versions that differ."""
+    contract = request.ranked_by
+    own = curate_sql.rows_of(DUCKDB, contract, [request.month], request.inputs, read)
+    rivals = [
+        curate_sql.rows_of(DUCKDB, contract, [month], inputs, read)
+        for month, inputs in request.rivals.items()
+    ]
+    everything = curate_sql.tagged(own, rivals)
+    _fill(connection, curate_sql.REPEATED, curate_sql.repeated_keys(DUCKDB, contract, everything))
     if not rows(connection, f"SELECT 1 FROM {curate_sql.REPEATED} LIMIT 1"):
-        return {}, 0
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {curate_sql.LOSERS} AS {curate_sql.losers(contract, own, others)}"
-    )
-    lost = {
-        int(str(n)): int(str(c))
-        for n, c in rows(connection, f"SELECT _landing, count(*) FROM {curate_sql.LOSERS} GROUP BY 1")
-    }
-    conflicts = (
-        0
-        if contract.key_declared
-        else int(str(rows(connection, curate_sql.conflicting_keys(contract, own))[0][0]))
-    )
-    return lost, conflicts
+        return {}, "", 0
+    _fill(connection, curate_sql.LOSERS, curate_sql.losers(DUCKDB, contract, everything))
+    counted = rows(connection, f"SELECT _landing, count(*) FROM {curate_sql.LOSERS} GROUP BY 1")
+    lost = {int(str(landing)): int(str(count)) for landing, count in counted}
+    identity = curate_sql.losers_hash(DUCKDB, request.landings)
+    losing = str(rows(connection, f"SELECT {identity} FROM {curate_sql.LOSERS}")[0][0]) if lost else ""
+    conflicts = 0
+    if not contract.key_declared:
+        conflicts = _number(connection, curate_sql.conflicting_keys(DUCKDB, contract, own))
+    return lost, losing, conflicts
 
 
-def _month_input(given: CurateInput, month: str, lost: dict[int, int]) -> MonthInput:
-    brought = given.parsed.months[month]
-    landing = given.manifest.sequence
-    return MonthInput(
-        source=given.manifest.source,
-        sha256=given.manifest.sha256,
-        origin=given.parsed.origin,
-        landing=landing,
-        records=brought,
-        accepted=brought - lost.get(landing, 0),
-    )
+def _ordered_rows(request: CurateRequest, own: str, *, without_losers: bool) -> str:
+    """The rows that are written. `_source` is looked up after the sort, which would be a third slower with it."""
+    columns = ", ".join(identifier(c.name) for c in request.contract.columns)
+    kept = f"({own}) ANTI JOIN {curate_sql.LOSERS} USING (_landing, _row)" if without_losers else f"({own})"
+    order = ", ".join(curate_sql.write_order(DUCKDB, request.contract))
+    source = curate_sql.source_of(DUCKDB, request.inputs)
+    return f"SELECT {columns}, {source} AS _source FROM (SELECT {columns}, _landing FROM {kept} ORDER BY {order})"
+
+
+def _fill(connection: DuckDBPyConnection, table: str, query: str) -> None:
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {query}")
+
+
+def _number(connection: DuckDBPyConnection, query: str) -> int:
+    return int(str(rows(connection, query)[0][0]))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from quarterlake.domain.curation import MonthInput, month_id
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from quarterlake.domain.contract import Contract
-    from quarterlake.domain.curation import CuratedMonth
+    from quarterlake.domain.curation import CuratedFile, CuratedMonth
     from quarterlake.domain.inference import Evidence
     from quarterlake.domain.landings import Manifest
     from quarterlake.domain.naming import NameTimestamp
@@ -44,7 +46,8 @@ class CurateRequest:
     """A month to curate from the live parsed files that hold records of it.
 
     `contract` is restricted to the columns that these files have, `ranked_by` to those of its rivals' too. `rivals` are the months that share declared keys
-    with it, with their files. `path` is where the result lies below the curated table.
+    with it, with their files. `path` is where the result lies below the curated table: a file, or for an engine that writes
+    several, a folder of that name.
     """
 
     dataset: str
@@ -58,6 +61,31 @@ class CurateRequest:
     key_range: tuple[str, str] | None
     path: str
 
+    @property
+    def landings(self) -> list[int]:
+        """The month's own landings, in their order."""
+        return sorted(given.manifest.sequence for given in self.inputs)
+
+    def content(self, losing: str) -> str:
+        """Identifies the month's rows: its own inputs, the contract, and which of its rows lose (`losing`); not why they do."""
+        origins = {given.manifest.sequence: given.parsed.origin for given in self.inputs}
+        inputs = [(self.month, origins[landing]) for landing in self.landings]
+        return month_id(self.month, inputs, self.contract.content_id + losing)
+
+    def accepted(self, lost: Mapping[int, int]) -> tuple[MonthInput, ...]:
+        """Each input's part in the month; `lost` are the records of each landing that lose."""
+        return tuple(
+            MonthInput(
+                source=given.manifest.source,
+                sha256=given.manifest.sha256,
+                origin=given.parsed.origin,
+                landing=given.manifest.sequence,
+                records=given.parsed.months[self.month],
+                accepted=given.parsed.months[self.month] - lost.get(given.manifest.sequence, 0),
+            )
+            for given in self.inputs
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PeriodView:
@@ -68,6 +96,11 @@ class PeriodView:
     period_column: str
     contract: Contract
     months: Sequence[CuratedMonth]
+
+    @property
+    def files(self) -> list[CuratedFile]:
+        """The files of all months, in their order."""
+        return [file for month in self.months for file in month.files]
 
 
 class Engine(Protocol):

@@ -1,0 +1,124 @@
+"""Where the engines' SQL differs: the leaves of statements that are otherwise written once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from quarterlake.domain.column_types import ColumnType, Kind
+from quarterlake.processing import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_SPARK_TYPES = {
+    Kind.NULL: "STRING",
+    Kind.BOOLEAN: "BOOLEAN",
+    Kind.INT64: "BIGINT",
+    Kind.FLOAT64: "DOUBLE",
+    Kind.DATE: "DATE",
+    Kind.TIMESTAMP: "TIMESTAMP",
+    Kind.STRING: "STRING",
+}
+_HASH_DIGITS = 15
+"""So many hexadecimal digits fit into a signed integer of 64 bits."""
+
+
+class SqlDialect(Protocol):
+    """One engine's spelling."""
+
+    semi_join: str
+    anti_join: str
+    wide_integer: str
+    """An exact integer type for all values below 2^126."""
+    instant: str
+    """The type of a point in time."""
+
+    def identifier(self, name: str) -> str:
+        """A name, quoted."""
+
+    def literal(self, text: str) -> str:
+        """A text, quoted."""
+
+    def type_name(self, column_type: ColumnType) -> str:
+        """A column type."""
+
+    def array(self, values: Iterable[str]) -> str:
+        """A list of expressions."""
+
+    def element(self, array: str, index: str) -> str:
+        """The element of a list at an index from 1."""
+
+    def text_hash(self, text: str) -> str:
+        """An integer of 60 bits from a text's MD5, the same for every engine, as a `wide_integer`."""
+
+    def row_hash(self, columns: Sequence[str]) -> str:
+        """A hash of columns, equal for rows that are equal; of the engine's own kind."""
+
+
+class _DuckDB:
+    semi_join = "SEMI JOIN"
+    anti_join = "ANTI JOIN"
+    wide_integer = "HUGEINT"
+    instant = "TIMESTAMPTZ"
+
+    def identifier(self, name: str) -> str:
+        return sql.identifier(name)
+
+    def literal(self, text: str) -> str:
+        return sql.literal(text)
+
+    def type_name(self, column_type: ColumnType) -> str:
+        return sql.type_name(column_type)
+
+    def array(self, values: Iterable[str]) -> str:
+        return f"[{', '.join(values)}]"
+
+    def element(self, array: str, index: str) -> str:
+        return f"{array}[{index}]"
+
+    def text_hash(self, text: str) -> str:
+        return f"CAST(CAST('0x' || substr(md5({text}), 1, {_HASH_DIGITS}) AS BIGINT) AS HUGEINT)"
+
+    def row_hash(self, columns: Sequence[str]) -> str:
+        return f"hash(row({', '.join(columns)}))"
+
+
+class _Spark:
+    semi_join = "LEFT SEMI JOIN"
+    anti_join = "LEFT ANTI JOIN"
+    wide_integer = "DECIMAL(38, 0)"
+    instant = "TIMESTAMP"
+
+    def identifier(self, name: str) -> str:
+        return "`" + name.replace("`", "``") + "`"
+
+    def literal(self, text: str) -> str:
+        """With numeric escapes for all that Spark's parser reads in a way of its own."""
+        return "'" + "".join(c if c.isalnum() or c in " .,:;_-/=" else _escaped(c) for c in text) + "'"
+
+    def type_name(self, column_type: ColumnType) -> str:
+        return (
+            str(column_type).upper() if column_type.kind is Kind.DECIMAL else _SPARK_TYPES[column_type.kind]
+        )
+
+    def array(self, values: Iterable[str]) -> str:
+        return f"array({', '.join(values)})"
+
+    def element(self, array: str, index: str) -> str:
+        return f"element_at({array}, CAST({index} AS INT))"
+
+    def text_hash(self, text: str) -> str:
+        return f"CAST(conv(substr(md5(CAST({text} AS BINARY)), 1, {_HASH_DIGITS}), 16, 10) AS DECIMAL(38, 0))"
+
+    def row_hash(self, columns: Sequence[str]) -> str:
+        # Spark's hash passes over nulls: without the flags (NULL, 1) and (1, NULL) would be equal.
+        return f"xxhash64({', '.join(f'{column}, {column} IS NULL' for column in columns)})"
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - what `\\u` can hold
+
+
+DUCKDB: SqlDialect = _DuckDB()
+SPARK: SqlDialect = _Spark()
