@@ -21,6 +21,7 @@ from quarterlake.domain.errors import AggregateError
 from quarterlake.processing import summary_sql
 from quarterlake.processing.aggregates import user_query, write_summary
 from quarterlake.processing.engines.port import PeriodView
+from quarterlake.processing.sql_dialects import DUCKDB
 from quarterlake.processing.user_sql import parse_aggregate
 from tests.integration.conftest import LakeTarget
 from tests.integration.lakes import Scene, sales, table_rows
@@ -227,7 +228,7 @@ def test_both_ways_to_quartiles_agree(rows: list[tuple[float | None, str | None]
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.execute(f"CREATE TEMP VIEW sales AS {values_query(rows, 'float64')}")
         queries = [
-            make(dimensions, measure, "sales")
+            make(DUCKDB, dimensions, measure, "sales")
             for make in (summary_sql.quartiles_query, summary_sql.spilling_quartiles_query)
         ]
         hashed, sorted_ = ({row[:-1]: row[-1] for row in connection.execute(q).fetchall()} for q in queries)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from quarterlake.domain.column_types import Kind
 from quarterlake.domain.errors import AggregateError
 from quarterlake.domain.releases import AggregateColumn
 from quarterlake.processing import summary_sql
 from quarterlake.processing.sql import identifier, literal, rows
+from quarterlake.processing.sql_dialects import DUCKDB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,16 +21,12 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-    from quarterlake.domain.contract import Column, Contract
     from quarterlake.processing.engines.port import PeriodView
     from quarterlake.processing.user_sql import UserAggregate
 
 _PARQUET = "FORMAT parquet, COMPRESSION zstd"
 _BYTES_A_VALUE = 48
 """What `quantile_disc` was seen to take for a value at its peak: the value, twice while its buffer grows, on each of two threads."""
-
-_SUM_LIMIT = 10**38
-_HUGEINT_LIMIT = 2**126
 
 _DELTA_TYPES = {
     "BOOLEAN": "boolean",
@@ -72,54 +68,22 @@ def write_summary(connection: DuckDBPyConnection, view: PeriodView, target: Path
     """
     table = identifier(view.dataset)
     dimensions = view.contract.groups
-    columns = _measured_columns(view.contract)
-    ranges = rows(connection, summary_sql.ranges_query(columns, table))[0]
-    measured = _measures(view.dataset, columns, ranges)
-    _fill(connection, summary_sql.EXACT, summary_sql.exact_query(dimensions, measured, table))
-    ordered = summary_sql.ordered_query(dimensions, measured, table)
+    columns = summary_sql.measured_columns(view.contract)
+    ranges = rows(connection, summary_sql.ranges_query(DUCKDB, columns, table))[0]
+    measured = summary_sql.measures(view.dataset, columns, ranges)
+    _fill(connection, summary_sql.EXACT, summary_sql.exact_query(DUCKDB, dimensions, measured, table))
+    ordered = summary_sql.ordered_query(DUCKDB, dimensions, measured, table)
     if ordered:
         with one_thread(connection):
             _fill(connection, summary_sql.ORDERED, ordered)
     in_memory = int(str(ranges[0])) * _BYTES_A_VALUE <= _memory_limit(connection)
     quartiles = summary_sql.quartiles_query if in_memory else summary_sql.spilling_quartiles_query
     for position, measure in enumerate(measured):
-        _fill(connection, summary_sql.quartiles_table(position), quartiles(dimensions, measure, table))
-    query = summary_sql.final_query(view.period_column, view.period, dimensions, measured)
+        _fill(
+            connection, summary_sql.quartiles_table(position), quartiles(DUCKDB, dimensions, measure, table)
+        )
+    query = summary_sql.final_query(DUCKDB, view.period_column, view.period, dimensions, measured)
     connection.execute(f"COPY ({query}) TO {literal(target)} ({_PARQUET})")
-
-
-def _measured_columns(contract: Contract) -> list[Column]:
-    """The numbers that a summary describes: all but keys, PII and dimensions."""
-    left_out = {*contract.key, *(contract.groups)}
-    return [c for c in contract.columns if c.type.is_number and not c.pii and c.name not in left_out]
-
-
-def _measures(dataset: str, columns: Sequence[Column], ranges: Sequence[object]) -> list[summary_sql.Measure]:
-    """Which columns can be summed exactly, squares included, from the row of `summary_sql.ranges_query`.
-
-    Raises AggregateError where a sum could have more digits than a decimal.
-    """
-    count = int(str(ranges[0]))
-    largest = iter(ranges[1:])
-    found = []
-    for column in columns:
-        if column.type.kind is Kind.FLOAT64:
-            found.append(summary_sql.Measure(column, exact=False))
-            continue
-        unscaled = int(str(next(largest) or 0).replace(".", ""))
-        if count * unscaled >= _SUM_LIMIT:
-            raise AggregateError(
-                f"{dataset}/summary: the sum of the column {column.name} may need more than the 38 digits of a decimal: "
-                f"{count} records as large as {len(str(unscaled))} digits. Give the column a smaller type in the contract, "
-                "such as float64, or write a summary.sql of your own without it."
-            )
-        found.append(summary_sql.Measure(column, exact=_squares_fit(column, count, unscaled)))
-    return found
-
-
-def _squares_fit(column: Column, count: int, unscaled: int) -> bool:
-    short = unscaled < 10**summary_sql.SHORT_DECIMAL and column.type.scale <= summary_sql.SHORT_DECIMAL
-    return short and (count * unscaled) ** 2 < _HUGEINT_LIMIT
 
 
 def user_query(

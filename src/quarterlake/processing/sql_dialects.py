@@ -48,6 +48,18 @@ class SqlDialect(Protocol):
     def element(self, array: str, index: str) -> str:
         """The element of a list at an index from 1."""
 
+    def exact_sum(self, column: str, column_type: ColumnType) -> str:
+        """The exact sum of an integer or decimal column."""
+
+    def quartiles(self, value: str) -> str:
+        """An aggregate: the exact quartiles of doubles as a list, by memory alone."""
+
+    def between(self, low: str, high: str, share: float) -> str:
+        """The double that lies a share of the way from one to another."""
+
+    def quotient(self, dividend: str, divisor: str) -> str:
+        """A whole number divided by another, rounded down."""
+
     def text_hash(self, text: str) -> str:
         """An integer of 60 bits from a text's MD5, the same for every engine, as a `wide_integer`."""
 
@@ -75,6 +87,22 @@ class _DuckDB:
 
     def element(self, array: str, index: str) -> str:
         return f"{array}[{index}]"
+
+    def exact_sum(self, column: str, column_type: ColumnType) -> str:  # noqa: ARG002 - its sums are wide
+        return f"sum({column})"
+
+    def quartiles(self, value: str) -> str:
+        return f"quantile_cont({value}, [0.25, 0.5, 0.75])"
+
+    def between(self, low: str, high: str, share: float) -> str:
+        """By the engine's own `quantile_cont`, which rounds as no other SQL does (a fused multiply-add).
+
+        So both ways to quartiles agree in every bit.
+        """
+        return f"list_aggregate([{low}, {high}], 'quantile_cont', {share})"
+
+    def quotient(self, dividend: str, divisor: str) -> str:
+        return f"({dividend} // {divisor})"
 
     def text_hash(self, text: str) -> str:
         return f"CAST(CAST('0x' || substr(md5({text}), 1, {_HASH_DIGITS}) AS BIGINT) AS HUGEINT)"
@@ -106,6 +134,19 @@ class _Spark:
 
     def element(self, array: str, index: str) -> str:
         return f"element_at({array}, CAST({index} AS INT))"
+
+    def exact_sum(self, column: str, column_type: ColumnType) -> str:
+        return f"sum(CAST({column} AS DECIMAL(38, {column_type.scale})))"
+
+    def quartiles(self, value: str) -> str:
+        return f"percentile({value}, array(0.25D, 0.5D, 0.75D))"
+
+    def between(self, low: str, high: str, share: float) -> str:
+        """As Spark's own `percentile` does it."""
+        return f"({1 - share}D * {low} + {share}D * {high})"
+
+    def quotient(self, dividend: str, divisor: str) -> str:
+        return f"({dividend} div {divisor})"
 
     def text_hash(self, text: str) -> str:
         return f"CAST(conv(substr(md5(CAST({text} AS BINARY)), 1, {_HASH_DIGITS}), 16, 10) AS DECIMAL(38, 0))"

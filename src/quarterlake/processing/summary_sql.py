@@ -13,16 +13,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.column_types import Kind
+from quarterlake.domain.errors import AggregateError
 from quarterlake.processing.dialect import unique_names
-from quarterlake.processing.sql import identifier, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from quarterlake.domain.contract import Column
+    from quarterlake.domain.contract import Column, Contract
+    from quarterlake.processing.sql_dialects import SqlDialect
 
 EXACT = "_summary_exact"
 ORDERED = "_summary_ordered"
+_SUM_LIMIT = 10**38
+_WIDE_LIMIT = 2**126
 SHORT_DECIMAL = 18
 """The most digits of a decimal whose square is sure to be one too."""
 
@@ -34,15 +37,48 @@ class Measure:
     column: Column
     exact: bool
 
-    @property
-    def name(self) -> str:
+    def name(self, sql: SqlDialect) -> str:
         """Its quoted name."""
-        return identifier(self.column.name)
+        return sql.identifier(self.column.name)
 
-    @property
-    def value(self) -> str:
+    def value(self, sql: SqlDialect) -> str:
         """Its value; a negative zero is a zero, or which of the two is the smallest would depend on threads."""
-        return f"({self.name} + 0.0)" if self.column.type.kind is Kind.FLOAT64 else self.name
+        name = self.name(sql)
+        return f"({name} + 0.0)" if self.column.type.kind is Kind.FLOAT64 else name
+
+
+def measured_columns(contract: Contract) -> list[Column]:
+    """The numbers that a summary describes: all but keys, PII and dimensions."""
+    left_out = {*contract.key, *(contract.groups)}
+    return [c for c in contract.columns if c.type.is_number and not c.pii and c.name not in left_out]
+
+
+def measures(dataset: str, columns: Sequence[Column], ranges: Sequence[object]) -> list[Measure]:
+    """Which columns can be summed exactly, squares included, from the row of `ranges_query`.
+
+    Raises AggregateError where a sum could have more digits than a decimal.
+    """
+    count = int(str(ranges[0]))
+    largest = iter(ranges[1:])
+    found = []
+    for column in columns:
+        if column.type.kind is Kind.FLOAT64:
+            found.append(Measure(column, exact=False))
+            continue
+        unscaled = int(str(next(largest) or 0).replace(".", ""))
+        if count * unscaled >= _SUM_LIMIT:
+            raise AggregateError(
+                f"{dataset}/summary: the sum of the column {column.name} may need more than the 38 digits of a decimal: "
+                f"{count} records as large as {len(str(unscaled))} digits. Give the column a smaller type in the contract, "
+                "such as float64, or write a summary.sql of your own without it."
+            )
+        found.append(Measure(column, exact=_squares_fit(column, count, unscaled)))
+    return found
+
+
+def _squares_fit(column: Column, count: int, unscaled: int) -> bool:
+    short = unscaled < 10**SHORT_DECIMAL and column.type.scale <= SHORT_DECIMAL
+    return short and (count * unscaled) ** 2 < _WIDE_LIMIT
 
 
 def quartiles_table(position: int) -> str:
@@ -50,121 +86,119 @@ def quartiles_table(position: int) -> str:
     return f"_quartiles{position}"
 
 
-def ranges_query(columns: Sequence[Column], view: str) -> str:
+def ranges_query(sql: SqlDialect, columns: Sequence[Column], view: str) -> str:
     """One row: the number of records, then the largest magnitude of each exact number as text."""
     parts = [
         "count(*)",
         *(
-            f"CAST(greatest(abs(CAST(min({n}) AS DECIMAL(38, {c.type.scale}))), abs(CAST(max({n}) AS DECIMAL(38, {c.type.scale})))) AS VARCHAR)"
+            f"CAST(greatest(abs(CAST(min({n}) AS DECIMAL(38, {c.type.scale}))), abs(CAST(max({n}) AS DECIMAL(38, {c.type.scale})))) AS VARCHAR(40))"
             for c in columns
-            if c.type.kind is not Kind.FLOAT64 and (n := identifier(c.name))
+            if c.type.kind is not Kind.FLOAT64 and (n := sql.identifier(c.name))
         ),
     ]
     return f"SELECT {', '.join(parts)} FROM {view}"
 
 
-def exact_query(dimensions: Sequence[str], measured: Sequence[Measure], view: str) -> str:
+def exact_query(sql: SqlDialect, dimensions: Sequence[str], measured: Sequence[Measure], view: str) -> str:
     """Counts, exact sums, extremes by combination of dimensions."""
-    parts = [*_named_keys(dimensions), "count(*) AS _n"]
+    parts = [*_named_keys(sql, dimensions), "count(*) AS _n"]
     for position, measure in enumerate(measured):
-        name = measure.name
+        name = measure.name(sql)
         parts += [
             f"count({name}) AS _c{position}",
-            f"min({measure.value}) AS _lo{position}",
-            f"max({measure.value}) AS _hi{position}",
+            f"min({measure.value(sql)}) AS _lo{position}",
+            f"max({measure.value(sql)}) AS _hi{position}",
         ]
         if measure.column.type.kind is not Kind.FLOAT64:
-            parts.append(f"CAST(sum({name}) AS DECIMAL(38, {measure.column.type.scale})) AS _s{position}")
+            total = sql.exact_sum(name, measure.column.type)
+            parts.append(f"CAST({total} AS DECIMAL(38, {measure.column.type.scale})) AS _s{position}")
         if measure.exact:
-            parts.append(f"sum({_square(measure)}) AS _q{position}")
+            parts.append(f"sum({_square(sql, measure)}) AS _q{position}")
     return f"SELECT {', '.join(parts)} FROM {view} {_group_by(dimensions)}"
 
 
-def _square(measure: Measure) -> str:
+def _square(sql: SqlDialect, measure: Measure) -> str:
     kind = measure.column.type
     if kind.kind is Kind.INT64:
-        return f"CAST({measure.name} AS HUGEINT) * {measure.name}"
-    wide = f"CAST({measure.name} AS DECIMAL({SHORT_DECIMAL + 1}, {kind.scale}))"  # 18 digits times 18 overflow 18 in DuckDB
+        return f"CAST({measure.name(sql)} AS {sql.wide_integer}) * {measure.name(sql)}"
+    # 18 digits times 18 overflow 18 in DuckDB
+    wide = f"CAST({measure.name(sql)} AS DECIMAL({SHORT_DECIMAL + 1}, {kind.scale}))"
     return f"{wide} * {wide}"
 
 
-def ordered_query(dimensions: Sequence[str], measured: Sequence[Measure], view: str) -> str | None:
-    """Sums, means and deviations of the columns that are not exact, to be run by one thread; None when there are none."""
+def ordered_query(
+    sql: SqlDialect, dimensions: Sequence[str], measured: Sequence[Measure], view: str
+) -> str | None:
+    """Sums, means and deviations of the columns that are not exact, for rows that come in a fixed order; None when there are none."""
     inexact = [(position, measure) for position, measure in enumerate(measured) if not measure.exact]
     if not inexact:
         return None
-    parts = _named_keys(dimensions)
+    parts = _named_keys(sql, dimensions)
     for position, measure in inexact:
-        value = f"CAST({measure.name} AS DOUBLE)"
+        value = f"CAST({measure.name(sql)} AS DOUBLE)"
         tame = f"{value} BETWEEN -1e150 AND 1e150"  # beyond it, squares are no doubles; NaN and infinities are not between
-        wild = f"count(*) FILTER ({measure.name} IS NOT NULL AND NOT ({tame})) > 0"
+        wild = f"count(*) FILTER (WHERE {measure.name(sql)} IS NOT NULL AND NOT ({tame})) > 0"
         parts += [
-            f"CASE WHEN {wild} THEN CAST('NaN' AS DOUBLE) ELSE sum({value}) FILTER ({tame}) END AS _s{position}",
-            f"CASE WHEN {wild} THEN CAST('NaN' AS DOUBLE) ELSE avg({value}) FILTER ({tame}) END AS _m{position}",
-            f"CASE WHEN {wild} THEN CAST('NaN' AS DOUBLE) ELSE stddev_samp({value}) FILTER ({tame}) END AS _d{position}",
+            f"CASE WHEN {wild} THEN CAST('NaN' AS DOUBLE) ELSE {function}({value}) FILTER (WHERE {tame}) END AS {name}{position}"
+            for name, function in (("_s", "sum"), ("_m", "avg"), ("_d", "stddev_samp"))
         ]
     return f"SELECT {', '.join(parts)} FROM {view} {_group_by(dimensions)}"
 
 
-def quartiles_query(dimensions: Sequence[str], measure: Measure, view: str) -> str:
+def quartiles_query(sql: SqlDialect, dimensions: Sequence[str], measure: Measure, view: str) -> str:
     """The quartiles of one column as a list `_q`, by a hash aggregate that keeps all its values in memory."""
-    quartiles = "quantile_cont(_x, [0.25, 0.5, 0.75]) AS _q"
-    return f"SELECT {_list(_keys(dimensions))}{quartiles} FROM ({_values(dimensions, measure, view)}) {_group_by(dimensions)}"
+    values = _values(sql, dimensions, measure, view)
+    return f"SELECT {_list(_keys(dimensions))}{sql.quartiles('_x')} AS _q FROM ({values}) {_group_by(dimensions)}"
 
 
-def spilling_quartiles_query(dimensions: Sequence[str], measure: Measure, view: str) -> str:
+def spilling_quartiles_query(sql: SqlDialect, dimensions: Sequence[str], measure: Measure, view: str) -> str:
     """The same by a sort, which spills to disk: for more values than memory holds."""
     keys = _keys(dimensions)
     partition = f"PARTITION BY {', '.join(keys)}" if keys else ""
     ranked = (
         f"SELECT {_list(keys)}_x, row_number() OVER ({partition} ORDER BY _x) - 1 AS _place, "
-        f"count(*) OVER ({partition}) AS _n FROM ({_values(dimensions, measure, view)})"
+        f"count(*) OVER ({partition}) AS _n FROM ({_values(sql, dimensions, measure, view)})"
     )
     picked = ", ".join(
-        f"max(CASE WHEN _place = {place('_n', quarter)} THEN _x END) AS {name}{quarter}"
+        f"max(CASE WHEN _place = {place(sql, quarter)} THEN _x END) AS {name}{quarter}"
         for quarter in (1, 2, 3)
         for name, place in (("_a", _low), ("_b", _high))
     )
     return _interpolated(
-        keys, f"SELECT {_list(keys)}max(_n) AS _n, {picked} FROM ({ranked}) {_group_by(dimensions)}"
+        sql, keys, f"SELECT {_list(keys)}max(_n) AS _n, {picked} FROM ({ranked}) {_group_by(dimensions)}"
     )
 
 
-def _values(dimensions: Sequence[str], measure: Measure, view: str) -> str:
-    parts = [*_named_keys(dimensions), f"CAST({measure.value} AS DOUBLE) AS _x"]
-    return f"SELECT {', '.join(parts)} FROM {view} WHERE {measure.name} IS NOT NULL"
+def _values(sql: SqlDialect, dimensions: Sequence[str], measure: Measure, view: str) -> str:
+    parts = [*_named_keys(sql, dimensions), f"CAST({measure.value(sql)} AS DOUBLE) AS _x"]
+    return f"SELECT {', '.join(parts)} FROM {view} WHERE {measure.name(sql)} IS NOT NULL"
 
 
-def _low(count: str, quarter: int) -> str:
-    return f"(({count} - 1) * {quarter} // 4)"
+def _low(sql: SqlDialect, quarter: int) -> str:
+    return sql.quotient(f"((_n - 1) * {quarter})", "4")
 
 
-def _high(count: str, quarter: int) -> str:
-    return f"((({count} - 1) * {quarter} + 3) // 4)"
+def _high(sql: SqlDialect, quarter: int) -> str:
+    return sql.quotient(f"((_n - 1) * {quarter} + 3)", "4")
 
 
-def _interpolated(keys: Sequence[str], picked: str) -> str:
-    """The quartiles between their neighbours `_a` and `_b`.
-
-    The engine's own `quantile_cont` of the two does it, since it rounds as no other SQL does (a fused multiply-add): so
-    both ways to quartiles agree in every bit.
-    """
+def _interpolated(sql: SqlDialect, keys: Sequence[str], picked: str) -> str:
+    """The quartiles between their neighbours `_a` and `_b`."""
     quartiles = []
     for quarter in (1, 2, 3):
-        pair = f"[_a{quarter}, _b{quarter}]"
         shares = " ".join(
-            f"WHEN {part} THEN list_aggregate({pair}, 'quantile_cont', {part / 4})" for part in (1, 2, 3)
+            f"WHEN {part} THEN {sql.between(f'_a{quarter}', f'_b{quarter}', part / 4)}" for part in (1, 2, 3)
         )
         quartiles.append(f"CASE (_n - 1) * {quarter} % 4 {shares} ELSE _a{quarter} END")
-    return f"SELECT {_list(keys)}[{', '.join(quartiles)}] AS _q FROM ({picked})"
+    return f"SELECT {_list(keys)}{sql.array(quartiles)} AS _q FROM ({picked})"
 
 
 def final_query(
-    period_column: str, period: str, dimensions: Sequence[str], measured: Sequence[Measure]
+    sql: SqlDialect, period_column: str, period: str, dimensions: Sequence[str], measured: Sequence[Measure]
 ) -> str:
     """The summary from the tables that the other queries filled, sorted by its dimensions."""
-    names, keys = _output_names(period_column, dimensions, measured), _keys(dimensions)
-    parts = [f"{literal(period)} AS {names[0]}"]
+    names, keys = _output_names(sql, period_column, dimensions, measured), _keys(dimensions)
+    parts = [f"{sql.literal(period)} AS {names[0]}"]
     parts += [f"e.{key} AS {names[1 + i]}" for i, key in enumerate(keys)]
     parts.append(f"e._n AS {names[1 + len(dimensions)]}")
     rest = iter(names[2 + len(dimensions) :])
@@ -172,21 +206,22 @@ def final_query(
     for position, measure in enumerate(measured):
         table = quartiles_table(position)
         joins.append(_join(keys, table, table))
-        parts += [f"{expression} AS {next(rest)}" for expression in _outputs(position, measure, table)]
-    order = f" ORDER BY {', '.join(f'e.{key}' for key in keys)}" if keys else ""
+        parts += [f"{expression} AS {next(rest)}" for expression in _outputs(sql, position, measure, table)]
+    # Nulls last: DuckDB's default, not Spark's.
+    order = f" ORDER BY {', '.join(f'e.{key} NULLS LAST' for key in keys)}" if keys else ""
     return f"SELECT {', '.join(parts)} FROM {EXACT} e {' '.join(joins)}{order}"
 
 
-def _outputs(position: int, measure: Measure, quartiles: str) -> list[str]:
+def _outputs(sql: SqlDialect, position: int, measure: Measure, quartiles: str) -> list[str]:
     nulls = f"e._n - e._c{position}"
-    q = [f"{quartiles}._q[{i}]" for i in (1, 2, 3)]
+    q = [sql.element(f"{quartiles}._q", str(i)) for i in (1, 2, 3)]
     scale = measure.column.type.scale
     total = f"o._s{position}" if measure.column.type.kind is Kind.FLOAT64 else f"e._s{position}"
     if not measure.exact:
         mean, deviation = f"o._m{position}", f"o._d{position}"
     else:
-        n = f"CAST(e._c{position} AS HUGEINT)"
-        s, squares = _unscaled(f"e._s{position}"), _unscaled(f"e._q{position}")
+        n = f"CAST(e._c{position} AS {sql.wide_integer})"
+        s, squares = _unscaled(sql, f"e._s{position}"), _unscaled(sql, f"e._q{position}")
         unit = f"CAST({10**scale} AS DOUBLE)"
         mean = f"CASE WHEN e._c{position} > 0 THEN CAST({s} AS DOUBLE) / {unit} / e._c{position} END"
         spread = f"CAST({n} * {squares} - {s} * {s} AS DOUBLE)"
@@ -194,12 +229,14 @@ def _outputs(position: int, measure: Measure, quartiles: str) -> list[str]:
     return [nulls, total, mean, deviation, f"e._lo{position}", f"e._hi{position}", *q]
 
 
-def _unscaled(value: str) -> str:
+def _unscaled(sql: SqlDialect, value: str) -> str:
     """A decimal as the integer of its digits, exactly and without leaving 128 bits on the way."""
-    return f"CAST(replace(CAST({value} AS VARCHAR), '.', '') AS HUGEINT)"
+    return f"CAST(replace(CAST({value} AS VARCHAR(50)), '.', '') AS {sql.wide_integer})"
 
 
-def _output_names(period_column: str, dimensions: Sequence[str], measured: Sequence[Measure]) -> list[str]:
+def _output_names(
+    sql: SqlDialect, period_column: str, dimensions: Sequence[str], measured: Sequence[Measure]
+) -> list[str]:
     suffixes = ("nulls", "sum", "mean", "std", "min", "max", "q1", "median", "q3")
     wanted = [
         period_column,
@@ -207,7 +244,7 @@ def _output_names(period_column: str, dimensions: Sequence[str], measured: Seque
         "count",
         *(f"{m.column.name}_{suffix}" for m in measured for suffix in suffixes),
     ]
-    return [identifier(name) for name in unique_names(wanted)]
+    return [sql.identifier(name) for name in unique_names(wanted)]
 
 
 def _join(keys: Sequence[str], table: str, alias: str) -> str:
@@ -222,8 +259,8 @@ def _keys(dimensions: Sequence[str]) -> list[str]:
     return [f"_k{position}" for position in range(len(dimensions))]
 
 
-def _named_keys(dimensions: Sequence[str]) -> list[str]:
-    return [f"{identifier(d)} AS {key}" for d, key in zip(dimensions, _keys(dimensions), strict=True)]
+def _named_keys(sql: SqlDialect, dimensions: Sequence[str]) -> list[str]:
+    return [f"{sql.identifier(d)} AS {key}" for d, key in zip(dimensions, _keys(dimensions), strict=True)]
 
 
 def _list(names: Iterable[str]) -> str:
