@@ -74,3 +74,7 @@ class DiskFullError(TransientError):
 
 class ConflictError(TransientError):
     """Another process changed the same thing at the same time."""
+
+
+class EngineUnavailableError(TransientError):
+    """The engine's server cannot be reached, was lost, or did not finish its work."""

@@ -45,6 +45,12 @@ class Lake:
     aggregated: Store
     url: str
 
+    @property
+    def absolute_url(self) -> str:
+        """What opens the same lake from any working directory."""
+        scheme = _SCHEME.match(self.url)
+        return self.url if scheme else str(Path(self.url).expanduser().absolute())
+
     def close(self) -> None:
         """Removes the scratch folders of the zones."""
         for zone in (self.raw, self.curated, self.aggregated):

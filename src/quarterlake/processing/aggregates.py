@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,12 @@ import duckdb
 from quarterlake.domain.errors import AggregateError
 from quarterlake.domain.releases import AggregateColumn
 from quarterlake.processing import summary_sql
+from quarterlake.processing.published_sql import published_query
 from quarterlake.processing.sql import identifier, literal, rows
 from quarterlake.processing.sql_dialects import DUCKDB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
@@ -95,7 +95,8 @@ def user_query(
     """
     try:
         described = rows(connection, f"SELECT column_name, column_type FROM (DESCRIBE {aggregate.duckdb})")
-        query = _stored_query(view, aggregate, [(str(name), str(kind)) for name, kind in described])
+        columns = [(str(name), str(kind)) for name, kind in described]
+        query = published_query(DUCKDB, view, aggregate, aggregate.duckdb, columns, _stored_as)
         with one_thread(connection) if aggregate.order_sensitive else nullcontext():
             connection.execute(f"COPY ({query}) TO {literal(target)} ({_PARQUET})")
     except (duckdb.OutOfMemoryException, duckdb.IOException):
@@ -109,26 +110,10 @@ def user_query(
         ) from refused
 
 
-def _stored_query(view: PeriodView, aggregate: UserAggregate, described: Sequence[tuple[str, str]]) -> str:
-    where = f"{view.dataset}/{aggregate.name}.sql"
-    parts = [f"{literal(view.period)} AS {identifier(view.period_column)}"]
-    names = Counter(name.casefold() for name, _ in described)
-    for name, kind in described:
-        if names[name.casefold()] > 1:
-            raise AggregateError(
-                f"{where}: its result has {names[name.casefold()]} columns named {name}. Give each a name of its own with AS."
-            )
-        if name.casefold() == view.period_column:
-            raise AggregateError(
-                f"{where}: its result has a column {name}, which quarterlake adds itself. Leave it out or give it another name."
-            )
-        if kind.endswith(("]", ")")) and not kind.startswith("DECIMAL("):
-            raise AggregateError(
-                f"{where}: the column {name} is a {kind}; a published table holds plain values. Give each part a column of its own."
-            )
-        stored = f"CAST({identifier(name)} AS {_STORED_AS[kind]})" if kind in _STORED_AS else identifier(name)
-        parts.append(f"{stored} AS {identifier(name)}")
-    return f"SELECT {', '.join(parts)} FROM ({aggregate.duckdb}) ORDER BY ALL"
+def _stored_as(kind: str) -> str | None:
+    """The type that a published table holds for one of DuckDB's, None for a nested one."""
+    nested = kind.endswith(("]", ")")) and not kind.startswith("DECIMAL(")
+    return None if nested else _STORED_AS.get(kind, kind)
 
 
 def columns_of(connection: DuckDBPyConnection, path: Path) -> tuple[AggregateColumn, ...]:

@@ -146,14 +146,14 @@ def losers(sql: SqlDialect, contract: Contract, rows: str) -> str:
     return f"SELECT _landing, _row FROM ({ranked}) WHERE place > 1 AND _own"
 
 
-def losers_hash(sql: SqlDialect, landings: Sequence[int]) -> str:
-    """An aggregate that identifies a set of losing rows of a month: by the place of their landing among its `landings`, and their row.
+def losers_hash(sql: SqlDialect, landings: Sequence[int], which: str = "true") -> str:
+    """An aggregate that identifies the losing rows of a month: by the place of their landing among its `landings`, and their row.
 
     A landing's own number has no say: the same bytes landed again give the same rows.
     """
     cases = " ".join(f"WHEN {number} THEN {position}" for position, number in enumerate(landings))
-    text = f"CAST(CASE _landing {cases} END AS VARCHAR(20)) || ':' || CAST(_row AS VARCHAR(20))"
-    return f"CAST(sum({sql.text_hash(text)}) AS VARCHAR(40))"
+    text = f"CAST(CASE _landing {cases} END AS {sql.text}) || ':' || CAST(_row AS {sql.text})"
+    return f"CAST(sum(CASE WHEN {which} THEN {sql.text_hash(text)} END) AS {sql.text})"
 
 
 def conflicting_keys(sql: SqlDialect, contract: Contract, rows: str) -> str:
@@ -171,7 +171,7 @@ def equal_rows(sql: SqlDialect, contract: Contract, rows: str) -> str:
 
 
 def write_order(sql: SqlDialect, contract: Contract) -> list[str]:
-    """The order of a month's rows, which is total: time, key, landing, place in the file; nulls first."""
+    """The columns that a month's rows are sorted by, nulls first, which is total: time, key, landing, place in the file."""
     return ["_time", *map(sql.identifier, contract.key), "_landing", "_row"]
 
 

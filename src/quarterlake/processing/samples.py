@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from quarterlake.domain.column_types import ColumnType
 from quarterlake.domain.errors import UnreadableFileError
+from quarterlake.domain.inference import Evidence
 from quarterlake.processing.evidence import gather_evidence
 from quarterlake.processing.faults import reading
 from quarterlake.processing.relations import Relation, relation_of
@@ -13,13 +17,11 @@ from quarterlake.processing.sources import plain_source
 from quarterlake.processing.sql import literal, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
 
-    from quarterlake.domain.column_types import ColumnType
-    from quarterlake.domain.inference import Evidence
     from quarterlake.domain.naming import NameTimestamp
 
 _SAMPLE = "sampled_records"
@@ -27,8 +29,7 @@ _NEAR_DAYS = 92
 """A record time lies within a quarter of the timestamp in its file's name; a birth date does not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
+class Agreement(msgspec.Struct, frozen=True):
     """Of a column's sampled instants: how many there are, lie in the period of the file's name, and lie near it."""
 
     instants: int
@@ -36,18 +37,17 @@ class Agreement:
     near_name: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True):
     """What the first records of one file say about its columns, by their names in the file and in its order.
 
     `natives` are types that the format itself gives; `unique` the columns whose value no two different records share; `times` the
     agreement with the file's name, where that has a timestamp. `error` says why the file cannot be read.
     """
 
-    columns: Mapping[str, Evidence] = field(default_factory=dict)
-    natives: Mapping[str, ColumnType] = field(default_factory=dict)
+    columns: Mapping[str, Evidence] = msgspec.field(default_factory=dict)
+    natives: Mapping[str, ColumnType] = msgspec.field(default_factory=dict)
     unique: frozenset[str] = frozenset()
-    times: Mapping[str, Agreement] = field(default_factory=dict)
+    times: Mapping[str, Agreement] = msgspec.field(default_factory=dict)
     rows: int = 0
     error: str | None = None
 

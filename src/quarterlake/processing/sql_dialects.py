@@ -10,6 +10,8 @@ from quarterlake.processing import sql
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from quarterlake.processing.summary_sql import Measure
+
 _SPARK_TYPES = {
     Kind.NULL: "STRING",
     Kind.BOOLEAN: "BOOLEAN",
@@ -19,6 +21,7 @@ _SPARK_TYPES = {
     Kind.TIMESTAMP: "TIMESTAMP",
     Kind.STRING: "STRING",
 }
+_LONG, _LONG_DIGITS = 2**63, 18
 _HASH_DIGITS = 15
 """So many hexadecimal digits fit into a signed integer of 64 bits."""
 
@@ -32,6 +35,8 @@ class SqlDialect(Protocol):
     """An exact integer type for all values below 2^126."""
     instant: str
     """The type of a point in time."""
+    text: str
+    """The type of texts of any length."""
 
     def identifier(self, name: str) -> str:
         """A name, quoted."""
@@ -48,11 +53,17 @@ class SqlDialect(Protocol):
     def element(self, array: str, index: str) -> str:
         """The element of a list at an index from 1."""
 
-    def exact_sum(self, column: str, column_type: ColumnType) -> str:
+    def exact_sum(self, measure: Measure) -> str:
         """The exact sum of an integer or decimal column."""
+
+    def square_sum(self, measure: Measure) -> str:
+        """The exact sum of the squares of an integer or decimal column: its digits are those of a sum of integers."""
 
     def quartiles(self, value: str) -> str:
         """An aggregate: the exact quartiles of doubles as a list, by memory alone."""
+
+    def sorted_values(self, value: str) -> str:
+        """An aggregate: all values but nulls as a sorted list."""
 
     def between(self, low: str, high: str, share: float) -> str:
         """The double that lies a share of the way from one to another."""
@@ -72,6 +83,7 @@ class _DuckDB:
     anti_join = "ANTI JOIN"
     wide_integer = "HUGEINT"
     instant = "TIMESTAMPTZ"
+    text = "VARCHAR"
 
     def identifier(self, name: str) -> str:
         return sql.identifier(name)
@@ -88,8 +100,19 @@ class _DuckDB:
     def element(self, array: str, index: str) -> str:
         return f"{array}[{index}]"
 
-    def exact_sum(self, column: str, column_type: ColumnType) -> str:  # noqa: ARG002 - its sums are wide
-        return f"sum({column})"
+    def exact_sum(self, measure: Measure) -> str:
+        return f"sum({measure.name(self)})"
+
+    def square_sum(self, measure: Measure) -> str:
+        name, kind = measure.name(self), measure.column.type
+        if kind.kind is Kind.INT64:
+            return f"sum(CAST({name} AS HUGEINT) * {name})"
+        # 18 digits times 18 overflow 18 in DuckDB
+        wide = f"CAST({name} AS DECIMAL(19, {kind.scale}))"
+        return f"sum({wide} * {wide})"
+
+    def sorted_values(self, value: str) -> str:
+        return f"list({value} ORDER BY {value}) FILTER (WHERE {value} IS NOT NULL)"
 
     def quartiles(self, value: str) -> str:
         return f"quantile_cont({value}, [0.25, 0.5, 0.75])"
@@ -116,6 +139,7 @@ class _Spark:
     anti_join = "LEFT ANTI JOIN"
     wide_integer = "DECIMAL(38, 0)"
     instant = "TIMESTAMP"
+    text = "STRING"
 
     def identifier(self, name: str) -> str:
         return "`" + name.replace("`", "``") + "`"
@@ -135,11 +159,31 @@ class _Spark:
     def element(self, array: str, index: str) -> str:
         return f"element_at({array}, CAST({index} AS INT))"
 
-    def exact_sum(self, column: str, column_type: ColumnType) -> str:
-        return f"sum(CAST({column} AS DECIMAL(38, {column_type.scale})))"
+    def exact_sum(self, measure: Measure) -> str:
+        """In 64 bits where they hold it: Spark's wide decimals are slow."""
+        name, kind = measure.name(self), measure.column.type
+        if measure.count * measure.largest < _LONG and kind.precision <= _LONG_DIGITS:
+            return f"sum({name})"
+        return f"sum(CAST({name} AS DECIMAL(38, {kind.scale})))"
+
+    def square_sum(self, measure: Measure) -> str:
+        """In 64 bits where they hold it, else in two halves of 32, else in wide decimals."""
+        name, scale = measure.name(self), measure.column.type.scale
+        if measure.largest**2 >= _LONG:
+            wide = f"CAST({name} AS DECIMAL(38, 0)) * {name}"
+            return f"sum({wide})" if scale == 0 else f"sum(CAST({name} AS DECIMAL(19, {scale})) * {name})"
+        unscaled = f"CAST({name} * {10**scale} AS BIGINT)" if scale else f"CAST({name} AS BIGINT)"
+        square = f"{unscaled} * {unscaled}"
+        if measure.count * measure.largest**2 < _LONG:
+            return f"sum({square})"
+        high, low = f"sum(shiftright({square}, 32))", f"sum(({square}) & 4294967295L)"
+        return f"CAST({high} AS DECIMAL(38, 0)) * 4294967296BD + CAST({low} AS DECIMAL(38, 0))"
 
     def quartiles(self, value: str) -> str:
         return f"percentile({value}, array(0.25D, 0.5D, 0.75D))"
+
+    def sorted_values(self, value: str) -> str:
+        return f"sort_array(collect_list({value}))"
 
     def between(self, low: str, high: str, share: float) -> str:
         """As Spark's own `percentile` does it."""

@@ -32,10 +32,15 @@ SHORT_DECIMAL = 18
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A number column, and whether the sums of its squares fit into 128 bits."""
+    """A number column, and whether the sums of its squares fit into 128 bits.
+
+    None of its `count` values is larger than `largest`, in units of its last digit.
+    """
 
     column: Column
     exact: bool
+    count: int = 0
+    largest: int = 0
 
     def name(self, sql: SqlDialect) -> str:
         """Its quoted name."""
@@ -72,7 +77,7 @@ def measures(dataset: str, columns: Sequence[Column], ranges: Sequence[object]) 
                 f"{count} records as large as {len(str(unscaled))} digits. Give the column a smaller type in the contract, "
                 "such as float64, or write a summary.sql of your own without it."
             )
-        found.append(Measure(column, exact=_squares_fit(column, count, unscaled)))
+        found.append(Measure(column, _squares_fit(column, count, unscaled), count, unscaled))
     return found
 
 
@@ -91,7 +96,7 @@ def ranges_query(sql: SqlDialect, columns: Sequence[Column], view: str) -> str:
     parts = [
         "count(*)",
         *(
-            f"CAST(greatest(abs(CAST(min({n}) AS DECIMAL(38, {c.type.scale}))), abs(CAST(max({n}) AS DECIMAL(38, {c.type.scale})))) AS VARCHAR(40))"
+            f"CAST(greatest(abs(CAST(min({n}) AS DECIMAL(38, {c.type.scale}))), abs(CAST(max({n}) AS DECIMAL(38, {c.type.scale})))) AS {sql.text})"
             for c in columns
             if c.type.kind is not Kind.FLOAT64 and (n := sql.identifier(c.name))
         ),
@@ -110,20 +115,11 @@ def exact_query(sql: SqlDialect, dimensions: Sequence[str], measured: Sequence[M
             f"max({measure.value(sql)}) AS _hi{position}",
         ]
         if measure.column.type.kind is not Kind.FLOAT64:
-            total = sql.exact_sum(name, measure.column.type)
+            total = sql.exact_sum(measure)
             parts.append(f"CAST({total} AS DECIMAL(38, {measure.column.type.scale})) AS _s{position}")
         if measure.exact:
-            parts.append(f"sum({_square(sql, measure)}) AS _q{position}")
+            parts.append(f"{sql.square_sum(measure)} AS _q{position}")
     return f"SELECT {', '.join(parts)} FROM {view} {_group_by(dimensions)}"
-
-
-def _square(sql: SqlDialect, measure: Measure) -> str:
-    kind = measure.column.type
-    if kind.kind is Kind.INT64:
-        return f"CAST({measure.name(sql)} AS {sql.wide_integer}) * {measure.name(sql)}"
-    # 18 digits times 18 overflow 18 in DuckDB
-    wide = f"CAST({measure.name(sql)} AS DECIMAL({SHORT_DECIMAL + 1}, {kind.scale}))"
-    return f"{wide} * {wide}"
 
 
 def ordered_query(
@@ -193,10 +189,46 @@ def _interpolated(sql: SqlDialect, keys: Sequence[str], picked: str) -> str:
     return f"SELECT {_list(keys)}{sql.array(quartiles)} AS _q FROM ({picked})"
 
 
-def final_query(
-    sql: SqlDialect, period_column: str, period: str, dimensions: Sequence[str], measured: Sequence[Measure]
+def collecting_query(
+    sql: SqlDialect, dimensions: Sequence[str], measured: Sequence[Measure], view: str
 ) -> str:
-    """The summary from the tables that the other queries filled, sorted by its dimensions."""
+    """All of `exact_query`, and the quartiles of each measure as `_p0`, `_p1` and so on: in one pass that keeps the values in memory."""
+    exact = exact_query(sql, dimensions, measured, view)
+    lists = "".join(
+        f", {sql.sorted_values(f'CAST({measure.value(sql)} AS DOUBLE)')} AS _l{position}"
+        for position, measure in enumerate(measured)
+    )
+    head, tail = exact.split(" FROM ", 1)
+    picked = "".join(f", {_picked(sql, position)} AS _p{position}" for position in range(len(measured)))
+    return f"SELECT *{picked} FROM ({head}{lists} FROM {tail})"
+
+
+def _picked(sql: SqlDialect, position: int) -> str:
+    values, number = f"_l{position}", f"_c{position}"
+    quartiles = []
+    for quarter in (1, 2, 3):
+        low, high = (
+            sql.element(values, f"{sql.quotient(f'(({number} - 1) * {quarter}{more})', '4')} + 1")
+            for more in ("", " + 3")
+        )
+        shares = " ".join(f"WHEN {part} THEN {sql.between(low, high, part / 4)}" for part in (1, 2, 3))
+        quartiles.append(f"CASE ({number} - 1) * {quarter} % 4 {shares} ELSE {low} END")
+    return f"CASE WHEN {number} > 0 THEN {sql.array(quartiles)} END"
+
+
+def final_query(
+    sql: SqlDialect,
+    period_column: str,
+    period: str,
+    dimensions: Sequence[str],
+    measured: Sequence[Measure],
+    *,
+    collected: bool = False,
+) -> str:
+    """The summary from the tables that the other queries filled, sorted by its dimensions.
+
+    `collected` says that EXACT was filled by `collecting_query`.
+    """
     names, keys = _output_names(sql, period_column, dimensions, measured), _keys(dimensions)
     parts = [f"{sql.literal(period)} AS {names[0]}"]
     parts += [f"e.{key} AS {names[1 + i]}" for i, key in enumerate(keys)]
@@ -204,9 +236,14 @@ def final_query(
     rest = iter(names[2 + len(dimensions) :])
     joins = [_join(keys, ORDERED, "o")] if any(not m.exact for m in measured) else []
     for position, measure in enumerate(measured):
-        table = quartiles_table(position)
-        joins.append(_join(keys, table, table))
-        parts += [f"{expression} AS {next(rest)}" for expression in _outputs(sql, position, measure, table)]
+        quartiles = f"e._p{position}"
+        if not collected:
+            table = quartiles_table(position)
+            joins.append(_join(keys, table, table))
+            quartiles = f"{table}._q"
+        parts += [
+            f"{expression} AS {next(rest)}" for expression in _outputs(sql, position, measure, quartiles)
+        ]
     # Nulls last: DuckDB's default, not Spark's.
     order = f" ORDER BY {', '.join(f'e.{key} NULLS LAST' for key in keys)}" if keys else ""
     return f"SELECT {', '.join(parts)} FROM {EXACT} e {' '.join(joins)}{order}"
@@ -214,7 +251,7 @@ def final_query(
 
 def _outputs(sql: SqlDialect, position: int, measure: Measure, quartiles: str) -> list[str]:
     nulls = f"e._n - e._c{position}"
-    q = [sql.element(f"{quartiles}._q", str(i)) for i in (1, 2, 3)]
+    q = [sql.element(quartiles, str(i)) for i in (1, 2, 3)]
     scale = measure.column.type.scale
     total = f"o._s{position}" if measure.column.type.kind is Kind.FLOAT64 else f"e._s{position}"
     if not measure.exact:
@@ -231,7 +268,7 @@ def _outputs(sql: SqlDialect, position: int, measure: Measure, quartiles: str) -
 
 def _unscaled(sql: SqlDialect, value: str) -> str:
     """A decimal as the integer of its digits, exactly and without leaving 128 bits on the way."""
-    return f"CAST(replace(CAST({value} AS VARCHAR(50)), '.', '') AS {sql.wide_integer})"
+    return f"CAST(replace(CAST({value} AS {sql.text}), '.', '') AS {sql.wide_integer})"
 
 
 def _output_names(

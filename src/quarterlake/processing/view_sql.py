@@ -22,7 +22,9 @@ def view_query(sql: SqlDialect, view: PeriodView, read: Callable[[Sequence[Curat
     `read` gives what stands after FROM for months of the same columns. A negative zero is a zero: which of the two a minimum
     or a group shows would depend on threads.
     """
-    held = sorted(view.months, key=lambda month: (month.columns, month.month))
+    held = sorted((m for m in view.months if m.files), key=lambda month: (month.columns, month.month))
+    if not held:
+        return f"SELECT * FROM (SELECT {_typed_columns(sql, view, ())}) AS nothing WHERE false"
     selects = [
         f"SELECT {_typed_columns(sql, view, columns)} FROM {read(list(months))}"
         for columns, months in groupby(held, key=lambda month: month.columns)

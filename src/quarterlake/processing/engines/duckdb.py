@@ -372,7 +372,7 @@ def _ordered_rows(request: CurateRequest, own: str, *, without_losers: bool) -> 
     """The rows that are written. `_source` is looked up after the sort, which would be a third slower with it."""
     columns = ", ".join(identifier(c.name) for c in request.contract.columns)
     kept = f"({own}) ANTI JOIN {curate_sql.LOSERS} USING (_landing, _row)" if without_losers else f"({own})"
-    order = ", ".join(curate_sql.write_order(DUCKDB, request.contract))
+    order = ", ".join(f"{term} NULLS FIRST" for term in curate_sql.write_order(DUCKDB, request.contract))
     source = curate_sql.source_of(DUCKDB, request.inputs)
     return f"SELECT {columns}, {source} AS _source FROM (SELECT {columns}, _landing FROM {kept} ORDER BY {order})"
 

@@ -1,0 +1,108 @@
+"""Aggregates as Spark SQL: the summary as one statement, users' SQL as they wrote it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from quarterlake.domain.errors import AggregateError
+from quarterlake.processing import summary_sql
+from quarterlake.processing.published_sql import published_query
+from quarterlake.processing.sql_dialects import SPARK
+
+if TYPE_CHECKING:
+    from pyspark.sql.dataframe import DataFrame
+    from pyspark.sql.session import SparkSession
+
+    from quarterlake.processing.engines.port import PeriodView
+    from quarterlake.processing.user_sql import UserAggregate
+
+_IN_MEMORY = 2_000_000
+"""So many records may have their values kept for quartiles: about 60 bytes each in the heap."""
+
+DELTA_TYPES = {
+    "boolean": "boolean",
+    "tinyint": "byte",
+    "smallint": "short",
+    "int": "integer",
+    "bigint": "long",
+    "float": "float",
+    "double": "double",
+    "string": "string",
+    "date": "date",
+    "timestamp": "timestamp",
+    "binary": "binary",
+}
+"""Spark's types that Delta tables have, as they name them; decimals are the same in both."""
+_STORED_AS = {"timestamp_ntz": "TIMESTAMP", "void": "STRING"}
+
+
+def observe(spark: SparkSession, view: PeriodView, table: str) -> tuple[int, dict[str, int]]:
+    """Rows of a period, and nulls by column."""
+    names = [column.name for column in view.contract.columns]
+    counted = ", ".join(f"count({SPARK.identifier(name)})" for name in names)
+    count, *present = spark.sql(f"SELECT count(*), {counted} FROM {table}").collect()[0]
+    return int(count), {name: int(count) - int(filled) for name, filled in zip(names, present, strict=True)}
+
+
+def summary(spark: SparkSession, view: PeriodView, table: str) -> DataFrame:
+    """The zero-config aggregate of a period, sorted. Raises AggregateError where a sum could have more digits than a decimal."""
+    dimensions = view.contract.groups
+    columns = summary_sql.measured_columns(view.contract)
+    ranges = tuple(spark.sql(summary_sql.ranges_query(SPARK, columns, table)).collect()[0])
+    measured = summary_sql.measures(view.dataset, columns, ranges)
+    in_memory = int(ranges[0]) <= _IN_MEMORY
+    exact = summary_sql.collecting_query if in_memory else summary_sql.exact_query
+    parts = {summary_sql.EXACT: exact(SPARK, dimensions, measured, table)}
+    ordered = summary_sql.ordered_query(SPARK, dimensions, measured, _in_order(view, table))
+    if ordered:
+        parts[summary_sql.ORDERED] = ordered
+    for position, measure in enumerate(() if in_memory else measured):
+        quartiles = summary_sql.spilling_quartiles_query(SPARK, dimensions, measure, table)
+        parts[summary_sql.quartiles_table(position)] = quartiles
+    tables = ", ".join(f"{name} AS ({query})" for name, query in parts.items())
+    final = summary_sql.final_query(
+        SPARK, view.period_column, view.period, dimensions, measured, collected=in_memory
+    )
+    return spark.sql(f"WITH {tables} {final}")
+
+
+def _in_order(view: PeriodView, table: str) -> str:
+    """The records of a view in one task and in an order that their values alone decide."""
+    contract = view.contract
+    first = [contract.record_time] if contract.record_time else []
+    names = dict.fromkeys([*first, *contract.key, *(column.name for column in contract.columns)])
+    return f"(SELECT /*+ REPARTITION(1) */ * FROM {table} SORT BY {', '.join(map(SPARK.identifier, names))})"
+
+
+def user_aggregate(spark: SparkSession, view: PeriodView, table: str, aggregate: UserAggregate) -> DataFrame:
+    """A user's aggregate of a period, its rows sorted by all columns.
+
+    Raises AggregateError where Spark refuses it, or where its result cannot be published.
+    """
+    from pyspark.errors import AnalysisException
+
+    source = _in_order(view, table) if aggregate.order_sensitive else table
+    spark.sql(f"SELECT * FROM {source}").createOrReplaceTempView(view.dataset)
+    try:
+        described = spark.sql(aggregate.sql).dtypes
+        query = aggregate.sql.rstrip().rstrip(";")
+        return spark.sql(published_query(SPARK, view, aggregate, query, described, _stored_as))
+    except AnalysisException as refused:
+        message = (refused.getMessage() or str(refused)).splitlines()[0]
+        named = re.search(r"`([^`]+)`", message)
+        where = aggregate.position_of(named[1] if named else "")
+        raise AggregateError(
+            f"{where}: the engine refuses it: {message} Mend the SQL and run again."
+        ) from refused
+
+
+def _stored_as(kind: str) -> str | None:
+    if kind in DELTA_TYPES or kind.startswith("decimal("):
+        return kind
+    return _STORED_AS.get(kind)
+
+
+def delta_type(kind: str) -> str:
+    """A Spark type as Delta Lake names it; KeyError for one that is never written."""
+    return kind if kind.startswith("decimal(") else DELTA_TYPES[kind]
