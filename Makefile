@@ -56,15 +56,16 @@ bench: $(VENV)/dev.stamp ## Compare with a hand-written script (BENCH_FLAGS="--r
 
 # uv only makes the locks; it is installed in an environment of its own that is thrown away.
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --no-emit-find-links --excludes requirements/excluded.txt
+	--generate-hashes --no-emit-index-url --no-emit-find-links
 
 .PHONY: lock
 lock: ## Remake the lock files (LOCK_FLAGS=--upgrade takes the newest versions)
 	$(call make-environment,$(VENV)-lock)
 	$(VENV)-lock/bin/python -m pip --disable-pip-version-check --quiet install uv
 	$(LOCK) $(LOCK_FLAGS) pyproject.toml --group dev --group demo -o requirements/dev.txt
-	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml --group demo -o requirements/demo.txt
+	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt --excludes requirements/excluded.txt pyproject.toml --group demo -o requirements/demo.txt
 	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml -o requirements/run.txt
+	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml --extra spark -o requirements/spark.txt
 	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
 	rm -rf $(VENV)-lock
 

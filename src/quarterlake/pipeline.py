@@ -79,6 +79,22 @@ class DatasetOutcome:
         return not (self.refused or self.stopped or self.absent or self.stale)
 
 
+def _engine(settings: Settings, lake: Lake) -> Engine:
+    embedded = DuckDBEngine(lake, memory=settings.memory, threads=settings.threads)
+    if settings.engine == "duckdb":
+        return embedded
+    from quarterlake.processing.engines.spark import SparkEngine
+    from quarterlake.processing.engines.spark_session import open_spark
+    from quarterlake.spark_worker import perform
+
+    return SparkEngine(
+        lake,
+        embedded,
+        connect=lambda: open_spark(settings.spark, lake, settings.s3, lake.curated.scratch),
+        perform=perform,
+    )
+
+
 class Pipeline:
     """The stages over one lake. `now` is the run's one reading of the clock; `progress` hears what happens."""
 
@@ -90,7 +106,7 @@ class Pipeline:
         self.run_id = run
         self.progress: Progress = progress or Silence()
         self.lake: Lake = open_lake(settings.lake, settings.s3, settings.scratch)
-        self.engine: Engine = DuckDBEngine(self.lake, memory=settings.memory, threads=settings.threads)
+        self.engine: Engine = _engine(settings, self.lake)
         self.parsing = Parsing(self.lake, self.engine, self.progress, settings.ingest)
 
     def __enter__(self) -> Self:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from quarterlake.domain.errors import UsageError
 from quarterlake.domain.periods import PeriodKind
+from quarterlake.lake.location import ZONES
 from quarterlake.lake.s3_options import S3Options
+from quarterlake.processing.engines.spark_options import SparkOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,6 +58,22 @@ VARIABLES = (
         "What the embedded engine keeps in memory, 64MB or more, such as 1.5GB; beyond it, it spills to disk.",
     ),
     Variable("QUARTERLAKE_THREADS", "", "Threads of the embedded engine, 1 to 256; empty for one a core."),
+    Variable("QUARTERLAKE_ENGINE", "duckdb", "What processes the data: duckdb, embedded, or spark."),
+    Variable(
+        "SPARK_REMOTE",
+        "",
+        "The Spark Connect server, sc://host:port; empty to start one on this machine for each run.",
+        secret=True,
+    ),
+    Variable("QUARTERLAKE_SPARK_MASTER", "local[*]", "What a Spark server that is started here runs on."),
+    Variable("QUARTERLAKE_SPARK_MEMORY", "2g", "The memory of its driver, such as 2g or 512m."),
+    Variable(
+        "QUARTERLAKE_SPARK_JARS",
+        "",
+        "The folder with the jars that Spark needs for a lake on S3; make spark-jars fills it.",
+    ),
+    Variable("SPARK_HOME", "", "A Spark installation; empty for the one that the package pyspark brings."),
+    Variable("JAVA_HOME", "", "A Java installation for Spark; empty for the java on the path."),
     Variable(
         "QUARTERLAKE_SCRATCH",
         "",
@@ -72,7 +90,22 @@ VARIABLES = (
     Variable("AWS_ACCESS_KEY_ID", "", "The S3 access key."),
     Variable("AWS_SECRET_ACCESS_KEY", "", "The S3 secret key.", secret=True),
     Variable("AWS_SESSION_TOKEN", "", "The token of temporary S3 credentials.", secret=True),
+    *(
+        Variable(
+            f"QUARTERLAKE_S3_{zone.upper()}_{part}",
+            "",
+            f"{meaning} for the zone {zone}; empty for {instead}.",
+            secret=part != "ACCESS_KEY_ID",
+        )
+        for zone in ZONES
+        for part, meaning, instead in (
+            ("ACCESS_KEY_ID", "The S3 access key", "AWS_ACCESS_KEY_ID"),
+            ("SECRET_ACCESS_KEY", "The S3 secret key", "AWS_SECRET_ACCESS_KEY"),
+            ("SESSION_TOKEN", "The session token", "none"),
+        )
+    ),
 )
+_ENGINES = ("duckdb", "spark")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +130,9 @@ class Settings:
     threads: int | None
     scratch: Path | None
     cache: Path | None
-    s3: S3Options
+    s3: Mapping[str, S3Options]
+    engine: str
+    spark: SparkOptions
     all: tuple[Setting, ...]
 
 
@@ -116,14 +151,18 @@ def read_settings(
         publish=_parsed(found["QUARTERLAKE_PUBLISH_PERIOD"], PeriodKind),
         memory=_parsed(found["QUARTERLAKE_MEMORY"], _memory),
         threads=_parsed(found["QUARTERLAKE_THREADS"], _threads),
-        scratch=Path(value["QUARTERLAKE_SCRATCH"]) if value["QUARTERLAKE_SCRATCH"] else None,
+        scratch=_path(value["QUARTERLAKE_SCRATCH"]),
         cache=_cache(value["QUARTERLAKE_CACHE"], environment),
-        s3=S3Options(
-            endpoint=value["AWS_ENDPOINT_URL_S3"] or value["AWS_ENDPOINT_URL"] or None,
-            access_key_id=value["AWS_ACCESS_KEY_ID"] or None,
-            secret_access_key=value["AWS_SECRET_ACCESS_KEY"] or None,
-            session_token=value["AWS_SESSION_TOKEN"] or None,
-            region=value["AWS_REGION"],
+        s3={zone: _s3(value, zone) for zone in ZONES},
+        engine=_parsed(found["QUARTERLAKE_ENGINE"], _engine),
+        spark=SparkOptions(
+            remote=value["SPARK_REMOTE"] or None,
+            master=value["QUARTERLAKE_SPARK_MASTER"],
+            memory=_parsed(found["QUARTERLAKE_SPARK_MEMORY"], _java_memory),
+            jars=_path(value["QUARTERLAKE_SPARK_JARS"]),
+            spark_home=_path(value["SPARK_HOME"]),
+            java_home=_path(value["JAVA_HOME"]),
+            environment=environment,
         ),
         all=tuple(found.values()),
     )
@@ -149,6 +188,40 @@ def _parsed(setting: Setting, parse: Callable[[str], T]) -> T:
         raise UsageError(
             f"{setting.variable.name}={setting.value} cannot be used. {setting.variable.meaning}"
         ) from None
+
+
+def _s3(value: Mapping[str, str], zone: str) -> S3Options:
+    """How a zone is reached: by credentials of its own, else by the common ones."""
+    prefix = f"QUARTERLAKE_S3_{zone.upper()}_"
+    own = {part: value[prefix + part] for part in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")}
+    if bool(own["ACCESS_KEY_ID"]) != bool(own["SECRET_ACCESS_KEY"]):
+        raise UsageError(
+            f"Of {prefix}ACCESS_KEY_ID and {prefix}SECRET_ACCESS_KEY one is set without the other. Set both, or neither."
+        )
+    given = own if own["ACCESS_KEY_ID"] else {part: value[f"AWS_{part}"] for part in own}
+    return S3Options(
+        endpoint=value["AWS_ENDPOINT_URL_S3"] or value["AWS_ENDPOINT_URL"] or None,
+        access_key_id=given["ACCESS_KEY_ID"] or None,
+        secret_access_key=given["SECRET_ACCESS_KEY"] or None,
+        session_token=given["SESSION_TOKEN"] or None,
+        region=value["AWS_REGION"],
+    )
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _engine(text: str) -> str:
+    if text not in _ENGINES:
+        raise ValueError(text)
+    return text
+
+
+def _java_memory(text: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{0,6}[mMgG]", text):
+        raise ValueError(text)
+    return text
 
 
 def _memory(text: str) -> str:

@@ -12,6 +12,7 @@ from quarterlake.cli.context import (
     ContractsOption,
     DatasetsOption,
     DebugOption,
+    EngineOption,
     IncompleteOption,
     JsonOption,
     LakeOption,
@@ -57,13 +58,14 @@ def run(
     lake: LakeOption = None,
     contracts: ContractsOption = None,
     aggregates: AggregatesOption = None,
+    engine: EngineOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Ingest, process, validate and publish each period that is complete, or those named."""
     from quarterlake.cli.report import report_run
 
-    with opened(lake, contracts, aggregates) as pipeline:
+    with opened(lake, contracts, aggregates, engine) as pipeline:
         wanted = wishes(dataset, period, allow_incomplete=allow_incomplete)
         ingested = pipeline.ingest(source, archive)
         outcomes = [pipeline.publish(name, wanted) for name in pipeline.chosen(wanted)]
@@ -95,13 +97,14 @@ def process(
     lake: LakeOption = None,
     contracts: ContractsOption = None,
     aggregates: AggregatesOption = None,
+    engine: EngineOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Parse, curate and aggregate what has landed; nothing becomes visible but the curated months."""
     from quarterlake.cli.report import report_run
 
-    with opened(lake, contracts, aggregates) as pipeline:
+    with opened(lake, contracts, aggregates, engine) as pipeline:
         wanted = wishes(dataset, period, allow_incomplete=False)
         outcomes = [pipeline.process(name, wanted) for name in pipeline.chosen(wanted)]
     raise typer.Exit(report_run(None, outcomes, pipeline.settings, as_json=json))
@@ -115,13 +118,14 @@ def validate(
     lake: LakeOption = None,
     contracts: ContractsOption = None,
     aggregates: AggregatesOption = None,
+    engine: EngineOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Look at the gates of every build that is not published."""
     from quarterlake.cli.report import report_run
 
-    with opened(lake, contracts, aggregates) as pipeline:
+    with opened(lake, contracts, aggregates, engine) as pipeline:
         wanted = wishes(dataset, period, allow_incomplete=allow_incomplete)
         outcomes = [pipeline.validate(name, wanted) for name in pipeline.chosen(wanted)]
     raise typer.Exit(report_run(None, outcomes, pipeline.settings, as_json=json))
@@ -135,13 +139,14 @@ def publish(
     lake: LakeOption = None,
     contracts: ContractsOption = None,
     aggregates: AggregatesOption = None,
+    engine: EngineOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Publish every build that passes its gates."""
     from quarterlake.cli.report import report_run
 
-    with opened(lake, contracts, aggregates) as pipeline:
+    with opened(lake, contracts, aggregates, engine) as pipeline:
         wanted = wishes(dataset, period, allow_incomplete=allow_incomplete)
         outcomes = [pipeline.publish(name, wanted) for name in pipeline.chosen(wanted)]
     raise typer.Exit(report_run(None, outcomes, pipeline.settings, as_json=json))

@@ -47,12 +47,22 @@ PeriodsOption = Annotated[
         show_default=False,
     ),
 ]
+EngineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        help="duckdb (embedded, the default) or spark; also QUARTERLAKE_ENGINE.",
+        show_default=False,
+    ),
+]
 IncompleteOption = Annotated[
     bool, typer.Option("--allow-incomplete", help="Publish periods that still lack months.")
 ]
 
 
-def settings_of(lake: str | None, contracts: str | None, aggregates: str | None) -> Settings:
+def settings_of(
+    lake: str | None, contracts: str | None, aggregates: str | None, engine: str | None = None
+) -> Settings:
     """The settings, those of the command line first. Raises UsageError for a folder named there that does not exist."""
     from quarterlake.domain.errors import UsageError
     from quarterlake.settings import read_settings
@@ -67,17 +77,20 @@ def settings_of(lake: str | None, contracts: str | None, aggregates: str | None)
             "QUARTERLAKE_LAKE": lake,
             "QUARTERLAKE_CONTRACTS": contracts,
             "QUARTERLAKE_AGGREGATES": aggregates,
+            "QUARTERLAKE_ENGINE": engine,
         }
     )
 
 
 @contextmanager
-def opened(lake: str | None, contracts: str | None, aggregates: str | None) -> Iterator[Pipeline]:
+def opened(
+    lake: str | None, contracts: str | None, aggregates: str | None, engine: str | None = None
+) -> Iterator[Pipeline]:
     """A pipeline over the lake that the options name, its progress shown on standard error."""
     from quarterlake.cli.progress import listener
     from quarterlake.pipeline import Pipeline
 
-    settings = settings_of(lake, contracts, aggregates)
+    settings = settings_of(lake, contracts, aggregates, engine)
     with listener() as progress, Pipeline(settings, now=datetime.now(UTC), progress=progress) as pipeline:
         yield pipeline
 

@@ -13,10 +13,12 @@ from urllib.parse import unquote, urlsplit
 
 from quarterlake.domain.errors import UsageError
 from quarterlake.lake.folder import FolderStore
+from quarterlake.lake.s3_options import S3Options
 from quarterlake.lake.stores import checked_prefix
 
 if TYPE_CHECKING:
-    from quarterlake.lake.s3_options import S3Options
+    from collections.abc import Mapping
+
     from quarterlake.lake.stores import Store
 
 ZONES = ("raw", "curated", "aggregated")
@@ -63,20 +65,21 @@ class Lake:
         self.close()
 
 
-def open_lake(url: str, s3: S3Options, scratch: Path | None = None) -> Lake:
+def open_lake(url: str, s3: S3Options | Mapping[str, S3Options], scratch: Path | None = None) -> Lake:
     """Opens a lake without touching it: what is not there yet comes with the first object.
 
     Args:
         url: a folder, a `file://` URL or `s3://bucket/prefix`. `{zone}` in it, once and anywhere, stands
             for the zone; without it the zone is the last folder, and for a bare `s3://bucket` too.
-        s3: how to reach S3; a folder takes no notice of it.
+        s3: how to reach S3, for all zones or for each by its name; a folder takes no notice of it.
         scratch: where S3 keeps its working copies; None is a folder of this user for temporary files.
 
     Raises:
         UsageError: the URL is none of these.
     """
     template = _template(url)
-    raw, curated, aggregated = (_store(template.replace(_ZONE, zone), s3, scratch) for zone in ZONES)
+    each = dict.fromkeys(ZONES, s3) if isinstance(s3, S3Options) else s3
+    raw, curated, aggregated = (_store(template.replace(_ZONE, zone), each[zone], scratch) for zone in ZONES)
     return Lake(raw, curated, aggregated, url)
 
 

@@ -20,6 +20,7 @@ from quarterlake.lake import keys
 from quarterlake.processing import curate_sql
 from quarterlake.processing.engines import spark_aggregating
 from quarterlake.processing.engines.spark_curating import SparkCurator
+from quarterlake.processing.engines.spark_faults import spark_faults
 from quarterlake.processing.engines.spark_reading import SparkReader, parsed_schema
 from quarterlake.processing.engines.spark_tasks import Answer, Task, Workers
 from quarterlake.processing.engines.spark_writing import write_parquet
@@ -65,13 +66,11 @@ class SparkEngine:
         *,
         connect: Callable[[], AbstractContextManager[SparkSession]],
         perform: Callable[[str, Task], Answer],
-        faults: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._lake = lake
         self._embedded = embedded
         self._connect = connect
         self._perform = perform
-        self._faults = faults
         self._open = ExitStack()
         self._session: SparkSession | None = None
 
@@ -102,7 +101,7 @@ class SparkEngine:
         for file in parsed:
             if file.data is not None:
                 holding.setdefault(parsed_schema(file), []).append(file)
-        with self._faults():
+        with spark_faults():
             reader = SparkReader(self._spark, self._lake.curated)
             views = {reader.records(files): {c.name for c in files[0].columns} for files in holding.values()}
             queries = [_distinct(number, name, views, limit) for number, name in enumerate(columns)]
@@ -113,7 +112,7 @@ class SparkEngine:
         self, contract: Contract, month: str, inputs: Sequence[CurateInput]
     ) -> tuple[str, str] | None:
         """See the port."""
-        with self._faults():
+        with spark_faults():
             key = SPARK.identifier(contract.key[0])
             rows = self._rows(contract, month, inputs)
             low, high = self._spark.sql(
@@ -128,7 +127,7 @@ class SparkEngine:
         right: tuple[str, Sequence[CurateInput]],
     ) -> bool:
         """See the port."""
-        with self._faults():
+        with spark_faults():
             key = curate_sql.key_list(SPARK, contract)
             one, two = (f"SELECT {key} FROM ({self._rows(contract, *side)})" for side in (left, right))
             query = f"SELECT 1 FROM ({one}) LEFT SEMI JOIN ({two}) USING ({key}) LIMIT 1"
@@ -136,12 +135,12 @@ class SparkEngine:
 
     def curate(self, requests: Iterable[CurateRequest]) -> Iterator[CuratedMonth]:
         """See the port."""
-        with self._faults():
+        with spark_faults():
             yield from SparkCurator(self._spark, self._lake.curated).curate(requests)
 
     def observe(self, view: PeriodView) -> tuple[int, dict[str, int]]:
         """See the port."""
-        with self._faults():
+        with spark_faults():
             return spark_aggregating.observe(self._spark, view, self._view(view))
 
     def aggregate(self, view: PeriodView, build: str, aggregate: UserAggregate | None) -> Aggregate:
@@ -149,7 +148,7 @@ class SparkEngine:
         name = aggregate.name if aggregate else "summary"
         table = keys.aggregate_table(view.dataset, name)
         store = self._lake.aggregated
-        with self._faults():
+        with spark_faults():
             records = self._view(view)
             result = (
                 spark_aggregating.summary(self._spark, view, records)
@@ -194,7 +193,7 @@ class SparkEngine:
     def _run(self, tasks: Sequence[Task]) -> Iterator[bytes]:
         if not tasks:
             return
-        with self._faults():
+        with spark_faults():
             yield from Workers(self._spark, self._lake.absolute_url, self._perform).run(tasks)
 
     def _rows(self, contract: Contract, month: str, inputs: Sequence[CurateInput]) -> str:
