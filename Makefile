@@ -30,8 +30,9 @@ demo-large: $(VENV)/demo.stamp ## The same on TPC-H orders and line items (7.5 m
 
 ##@ Work on it
 
+# Tests of Spark on S3 need its jars, which Maven fetches; without Java or Maven those tests are skipped, and say so.
 .PHONY: test
-test: $(VENV)/dev.stamp ## Run the tests and report their coverage
+test: $(VENV)/dev.stamp $(if $(shell command -v mvn),.spark-jars) ## Run the tests and report their coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(PYTEST_FLAGS)
 	$(BIN)/coverage combine --quiet
@@ -69,9 +70,20 @@ lock: ## Remake the lock files (LOCK_FLAGS=--upgrade takes the newest versions)
 	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
 	rm -rf $(VENV)-lock
 
+.PHONY: spark-jars
+spark-jars: .spark-jars ## Fetch the jars with which Spark reads S3, checked against spark/jars.lock
+	@echo "Set QUARTERLAKE_SPARK_JARS=$(CURDIR)/.spark-jars"
+
+.spark-jars: spark/pom.xml spark/jars.lock
+	spark/resolve_jars.sh $@
+
+.PHONY: spark-jars-lock
+spark-jars-lock: ## Remake spark/jars.lock after a change of spark/pom.xml
+	spark/resolve_jars.sh .spark-jars --lock
+
 .PHONY: clean
 clean: ## Remove the environment and all that was made here, except lakes, data and contracts
-	rm -rf $(VENV) $(VENV)-lock bench/.work demo/.work dist .coverage .coverage.* \
+	rm -rf $(VENV) $(VENV)-lock .spark-jars bench/.work demo/.work dist .coverage .coverage.* \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find src tests demo bench -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-import sys
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +9,7 @@ import msgspec
 from quarterlake.domain.completeness import assess
 from quarterlake.domain.contract import Contract
 from quarterlake.domain.curation import Curation
-from quarterlake.domain.errors import QuarterlakeError, UsageError
+from quarterlake.domain.errors import UsageError
 from quarterlake.domain.landings import Landing
 from quarterlake.domain.ledger import FileEntry, totals
 from quarterlake.domain.parsed import ParsedFile
@@ -20,7 +17,6 @@ from quarterlake.domain.periods import Period
 from quarterlake.domain.quality import QualityReport
 from quarterlake.domain.releases import Build, Release, checked_dataset_name
 from quarterlake.lake import documents, keys
-from quarterlake.lake.location import open_lake
 from quarterlake.processing.building import drift_of, refusal_of
 from quarterlake.processing.contracts import declared_contract, newest_inferred
 from quarterlake.processing.curating import current_curation
@@ -32,9 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from quarterlake.pipeline import Pipeline
-    from quarterlake.settings import Settings
-
-_PACKAGES = ("duckdb", "deltalake", "obstore", "sqlglot", "msgspec", "pyyaml", "rich", "typer", "zstandard")
 
 
 class RejectEntry(msgspec.Struct, frozen=True):
@@ -219,37 +212,3 @@ def _waiting(pipeline: Pipeline, held: Known, releases: list[Release]) -> list[d
         for report in reports
     }
     return [{"build": b.id, "period": b.period, "stopped_by": stopped.get(b.id, [])} for b in waiting]
-
-
-def examine(settings: Settings) -> dict[str, Any]:
-    """What is installed, whether each zone can be used, and where each setting came from."""
-    zones = []
-    with open_lake(settings.lake, settings.s3, settings.scratch) as lake:
-        for name, store in (("raw", lake.raw), ("curated", lake.curated), ("aggregated", lake.aggregated)):
-            try:
-                store.ping()
-                zones.append({"zone": name, "url": store.url, "reachable": True, "problem": None})
-            except QuarterlakeError as problem:
-                zones.append({"zone": name, "url": store.url, "reachable": False, "problem": str(problem)})
-    return {
-        "healthy": all(zone["reachable"] for zone in zones),
-        "python": f"{platform.python_version()} ({sys.executable})",
-        "packages": {name: _version(name) for name in ("quarterlake", *_PACKAGES)},
-        "zones": zones,
-        "settings": [
-            {
-                "name": s.variable.name,
-                "value": ("(set)" if s.value else "") if s.variable.secret else s.value,
-                "from": s.origin,
-                "meaning": s.variable.meaning,
-            }
-            for s in settings.all
-        ],
-    }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "missing"

@@ -54,6 +54,9 @@ def test_an_empty_variable_is_as_good_as_none(name: str) -> None:
         ("QUARTERLAKE_THREADS", "99999999999"),
         ("QUARTERLAKE_THREADS", "two"),
         ("QUARTERLAKE_THREADS", "1.5"),
+        ("QUARTERLAKE_ENGINE", "flink"),
+        ("QUARTERLAKE_SPARK_MEMORY", "2GB"),
+        ("QUARTERLAKE_SPARK_MEMORY", "0g"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named_with_what_it_means(name: str, value: str) -> None:
@@ -100,9 +103,34 @@ def test_where_the_cache_lies(environment: dict[str, str], cache: Path | None) -
 
 def test_the_endpoint_of_s3_alone_goes_before_the_endpoint_of_all() -> None:
     both = {"AWS_ENDPOINT_URL": "http://all.example", "AWS_ENDPOINT_URL_S3": "http://s3.example"}
-    assert read_settings({}, both).s3.endpoint == "http://s3.example"
-    assert read_settings({}, {"AWS_ENDPOINT_URL": "http://all.example"}).s3.endpoint == "http://all.example"
-    assert read_settings({}, {}).s3.endpoint is None
+    assert read_settings({}, both).s3["raw"].endpoint == "http://s3.example"
+    one = read_settings({}, {"AWS_ENDPOINT_URL": "http://all.example"})
+    assert one.s3["curated"].endpoint == "http://all.example"
+    assert read_settings({}, {}).s3["aggregated"].endpoint is None
+
+
+def test_a_zone_s_own_credentials_go_before_the_common_ones() -> None:
+    common = {"AWS_ACCESS_KEY_ID": "all", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "token"}
+    own = {"QUARTERLAKE_S3_RAW_ACCESS_KEY_ID": "reader", "QUARTERLAKE_S3_RAW_SECRET_ACCESS_KEY": "r"}
+    s3 = read_settings({}, common | own).s3
+    assert (s3["raw"].access_key_id, s3["raw"].secret_access_key, s3["raw"].session_token) == (
+        "reader",
+        "r",
+        None,
+    )
+    assert (s3["curated"].access_key_id, s3["curated"].session_token) == ("all", "token")
+
+
+@pytest.mark.parametrize("part", ["ACCESS_KEY_ID", "SECRET_ACCESS_KEY"])
+def test_half_a_zone_s_credentials_are_refused(part: str) -> None:
+    with pytest.raises(UsageError, match=r"QUARTERLAKE_S3_CURATED_ACCESS_KEY_ID and .*SECRET_ACCESS_KEY"):
+        read_settings({}, {f"QUARTERLAKE_S3_CURATED_{part}": "half"})
+
+
+def test_the_token_of_a_server_is_not_shown() -> None:
+    settings = read_settings({}, {"SPARK_REMOTE": "sc://host:15002/;token=s3cr3t"})
+    assert settings.spark.shown_remote == "sc://host:15002/"
+    assert "s3cr3t" not in repr(settings.spark)
 
 
 def test_every_variable_that_counts_is_listed_with_its_origin() -> None:
@@ -113,7 +141,10 @@ def test_every_variable_that_counts_is_listed_with_its_origin() -> None:
 def test_secrets_are_marked_and_not_in_the_options_text() -> None:
     secret = {"AWS_SECRET_ACCESS_KEY": "s3cr3t-key", "AWS_SESSION_TOKEN": "s3cr3t-token"}
     settings = read_settings({}, secret)
-    assert {s.variable.name for s in settings.all if s.variable.secret} == set(secret)
+    marked = {s.variable.name for s in settings.all if s.variable.secret}
+    assert {name for name in marked if name.startswith("AWS")} == set(secret)
+    unmarked = {s.variable.name for s in settings.all} - marked
+    assert not [name for name in unmarked if "SECRET" in name or "TOKEN" in name or name == "SPARK_REMOTE"]
     assert "s3cr3t" not in repr(settings.s3)
 
 

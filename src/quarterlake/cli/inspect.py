@@ -108,7 +108,7 @@ def doctor(
 ) -> None:
     """What is installed, what is reachable, what each setting is and where it came from."""
     from quarterlake.cli.report import print_doctor
-    from quarterlake.overview import examine
+    from quarterlake.doctor import examine
 
     findings = examine(settings_of(lake, contracts, aggregates))
     if json:

@@ -255,6 +255,11 @@ def print_doctor(findings: dict[str, Any]) -> None:
     print(", ".join(f"{name} {number}" for name, number in findings["packages"].items()))
     for zone in findings["zones"]:
         print(f"{zone['zone']}: {zone['url']} {'can be used' if zone['reachable'] else zone['problem']}")
+    print(f"engine: {findings['engine']}")
+    for part in findings["spark"]:
+        print(
+            f"spark {part['part']}: {part['found'] or 'missing'}{'; ' if part['problem'] else ''}{part['problem'] or ''}"
+        )
     for setting in findings["settings"]:
         print(
             f"{setting['name']} = {setting['value'] or '(empty)'}  [{setting['from']}]  {setting['meaning']}"

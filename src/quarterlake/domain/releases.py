@@ -12,7 +12,7 @@ from quarterlake.domain.ledger import ReleaseEntry
 from quarterlake.domain.naming import slug
 from quarterlake.domain.quality import QualityReport
 
-AGGREGATE_VERSION = "1"
+AGGREGATE_VERSION = "2"
 """Goes up whenever the same curated months, contract and SQL would give other aggregates."""
 
 

@@ -42,12 +42,16 @@ _DELTA_TYPES = {
     "BLOB": "binary",
 }
 _STORED_AS = {
-    "UTINYINT": "SMALLINT",
-    "USMALLINT": "INTEGER",
+    "TINYINT": "BIGINT",
+    "SMALLINT": "BIGINT",
+    "INTEGER": "BIGINT",
+    "UTINYINT": "BIGINT",
+    "USMALLINT": "BIGINT",
     "UINTEGER": "BIGINT",
-    "UBIGINT": "DECIMAL(20,0)",
-    "HUGEINT": "DECIMAL(38,0)",
-    "UHUGEINT": "DECIMAL(38,0)",
+    "UBIGINT": "BIGINT",
+    "HUGEINT": "BIGINT",
+    "UHUGEINT": "BIGINT",
+    "FLOAT": "DOUBLE",
     "TIMESTAMP": "TIMESTAMPTZ",
     "TIMESTAMP_S": "TIMESTAMPTZ",
     "TIMESTAMP_MS": "TIMESTAMPTZ",
@@ -58,7 +62,7 @@ _STORED_AS = {
     "INTERVAL": "VARCHAR",
     '"NULL"': "VARCHAR",
 }
-"""DuckDB types that Delta tables do not have, and what they are stored as."""
+"""DuckDB types that are stored as others, so that every engine publishes the same: integers of 64 bits, doubles, decimals of 38 digits."""
 
 
 def write_summary(connection: DuckDBPyConnection, view: PeriodView, target: Path) -> None:
@@ -112,8 +116,9 @@ def user_query(
 
 def _stored_as(kind: str) -> str | None:
     """The type that a published table holds for one of DuckDB's, None for a nested one."""
-    nested = kind.endswith(("]", ")")) and not kind.startswith("DECIMAL(")
-    return None if nested else _STORED_AS.get(kind, kind)
+    if kind.startswith("DECIMAL("):
+        return f"DECIMAL(38,{kind.rpartition(',')[2]}"
+    return None if kind.endswith(("]", ")")) else _STORED_AS.get(kind, kind)
 
 
 def columns_of(connection: DuckDBPyConnection, path: Path) -> tuple[AggregateColumn, ...]:

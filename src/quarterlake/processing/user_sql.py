@@ -36,6 +36,8 @@ class UserAggregate:
     """The text as the user wrote it, in Spark's dialect."""
     duckdb: str
     """The same in DuckDB's dialect, for a session in UTC; every identifier is quoted."""
+    spark: str
+    """The same for Spark, where it gives the types that DuckDB gives."""
     order_sensitive: bool
     """Whether a sum, mean or moment is in it: on doubles these change with the order of addition."""
     where: str
@@ -78,7 +80,7 @@ def parse_aggregate(name: str, text: str, dataset: str, where: str) -> UserAggre
     Raises:
         AggregateError: the message starts `where:line:column: `, both counted from 1.
     """
-    from quarterlake.processing.user_sql_mends import translate
+    from quarterlake.processing.user_sql_mends import for_spark, translate
 
     source = Source(text, where)
     if not _NAME.fullmatch(name):
@@ -93,6 +95,7 @@ def parse_aggregate(name: str, text: str, dataset: str, where: str) -> UserAggre
         name=name,
         sql=text,
         duckdb=translate(tree, source, dataset),
+        spark=for_spark(tree),
         order_sensitive=is_order_sensitive(tree),
         where=where,
     )

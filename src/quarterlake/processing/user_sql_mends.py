@@ -42,6 +42,16 @@ def translate(tree: Expression, source: Source, dataset: str) -> str:
         raise source.error_at(tree, f"cannot be carried to DuckDB: {error}; write it another way") from error
 
 
+def for_spark(tree: Expression) -> str:
+    """The checked query for Spark itself: means and divisions of decimals are doubles, as in DuckDB, not rounded decimals."""
+    mended = tree.copy()
+    for node in reversed([n for n in mended.walk() if n.key in {"avg", "div"}]):
+        for part in ("this", "expression"):
+            if node.args.get(part) is not None and node.args[part].key != "distinct":
+                node.set(part, _as_double(node.args[part]))
+    return str(mended.sql("spark", comments=False))
+
+
 def _template(sql: str, **parts: Expression) -> Expression:
     """DuckDB's `sql` with its columns replaced by the `parts` of the same name."""
     tree: Expression = parse_one(sql, read="duckdb")

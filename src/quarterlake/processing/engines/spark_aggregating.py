@@ -34,7 +34,15 @@ DELTA_TYPES = {
     "binary": "binary",
 }
 """Spark's types that Delta tables have, as they name them; decimals are the same in both."""
-_STORED_AS = {"timestamp_ntz": "TIMESTAMP", "void": "STRING"}
+_STORED_AS = {
+    "tinyint": "BIGINT",
+    "smallint": "BIGINT",
+    "int": "BIGINT",
+    "float": "DOUBLE",
+    "timestamp_ntz": "TIMESTAMP",
+    "void": "STRING",
+}
+"""Types that are stored as others, so that every engine publishes the same: integers of 64 bits, doubles, decimals of 38 digits."""
 
 
 def observe(spark: SparkSession, view: PeriodView, table: str) -> tuple[int, dict[str, int]]:
@@ -85,9 +93,8 @@ def user_aggregate(spark: SparkSession, view: PeriodView, table: str, aggregate:
     source = _in_order(view, table) if aggregate.order_sensitive else table
     spark.sql(f"SELECT * FROM {source}").createOrReplaceTempView(view.dataset)
     try:
-        described = spark.sql(aggregate.sql).dtypes
-        query = aggregate.sql.rstrip().rstrip(";")
-        return spark.sql(published_query(SPARK, view, aggregate, query, described, _stored_as))
+        described = spark.sql(aggregate.spark).dtypes
+        return spark.sql(published_query(SPARK, view, aggregate, aggregate.spark, described, _stored_as))
     except AnalysisException as refused:
         message = (refused.getMessage() or str(refused)).splitlines()[0]
         named = re.search(r"`([^`]+)`", message)
@@ -98,9 +105,9 @@ def user_aggregate(spark: SparkSession, view: PeriodView, table: str, aggregate:
 
 
 def _stored_as(kind: str) -> str | None:
-    if kind in DELTA_TYPES or kind.startswith("decimal("):
-        return kind
-    return _STORED_AS.get(kind)
+    if kind.startswith("decimal("):
+        return f"decimal(38,{kind.rpartition(',')[2]}"
+    return _STORED_AS.get(kind) or (kind if kind in DELTA_TYPES else None)
 
 
 def delta_type(kind: str) -> str:

@@ -30,7 +30,7 @@ class SparkOptions:
     jars: Path | None = None
     spark_home: Path | None = None
     java_home: Path | None = None
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def shown_remote(self) -> str | None:

@@ -109,7 +109,7 @@ def local_server(
         "SPARK_NO_DAEMONIZE": "1",
     }
     command = [
-        *(sys.executable, "-c", _LAUNCHER, str(home / "bin" / "spark-submit"), "--master", options.master),
+        *(sys.executable, "-c", _LAUNCHER, str(home / "bin" / "spark-submit"), "--master", _master(options)),
         *("--class", "org.apache.spark.sql.connect.service.SparkConnectServer"),
         *("--properties-file", str(listed), "spark-internal"),
     ]
@@ -129,6 +129,11 @@ def local_server(
         yield f"sc://127.0.0.1:{port}"
     finally:
         _stop(server)
+
+
+def _master(options: SparkOptions) -> str:
+    """A local one tries a task four times, as a cluster does: else a worker that dies would end the job."""
+    return re.sub(r"^local\[([^,\]]+)\]$", r"local[\1,4]", options.master)
 
 
 def _free_port() -> int:

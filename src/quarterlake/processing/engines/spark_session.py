@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 JARS = 37
 """So many jars does S3 take; `spark/jars.lock` lists them."""
 _CONNECT_SECONDS = 10
-_PORT = 15002
+PORT = 15002
+"""Spark Connect's own."""
 _TRIES = 4
 _BASE = {
     "spark.driver.host": "127.0.0.1",
@@ -86,7 +87,7 @@ def _session(remote: str, options: SparkOptions) -> Iterator[SparkSession]:
     shown = options.shown_remote or remote
     if address.scheme != "sc" or not address.hostname:
         raise UsageError(f"SPARK_REMOTE={shown} is no Spark Connect address. Use sc://host:port.")
-    if not is_listening(address.hostname, address.port or _PORT, seconds=_CONNECT_SECONDS):
+    if not is_listening(address.hostname, address.port or PORT, seconds=_CONNECT_SECONDS):
         raise EngineUnavailableError(
             f"No Spark Connect server answers at {shown}. Start it or correct SPARK_REMOTE, then run the same command again."
         )

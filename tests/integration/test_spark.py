@@ -1,0 +1,276 @@
+"""The engines give the same rows: on clean and on messy data, in a folder and on S3, for builds, ledgers, rejects and releases."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from quarterlake.domain.errors import QuarterlakeError
+from quarterlake.lake.location import open_lake
+from quarterlake.lake.s3_options import S3Options
+from quarterlake.overview import ledger_entries, reject_entries
+from quarterlake.processing.engines.spark_options import SparkOptions
+from quarterlake.processing.engines.spark_server import local_server
+from quarterlake.processing.engines.spark_session import JARS, server_settings
+from quarterlake.publishing.verify import verify
+from tests.integration.conftest import BUCKET, LakeTarget
+from tests.integration.lakes import Scene, contract_yaml, curated_rows, names, sales, summary_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from quarterlake.pipeline import DatasetOutcome, Pipeline
+    from tests.integration.s3_server import S3Server
+
+ROOT = Path(__file__).parents[2]
+JAR_FOLDER = Path(os.environ.get("QUARTERLAKE_SPARK_JARS") or ROOT / ".spark-jars")
+RELATIVE = 1e-12
+"""What means, standard deviations and quartiles may differ by, relative to their size: the engines round differently."""
+
+pytestmark = pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java")
+
+FIRST_QUARTER = ("2026-01", "2026-02", "2026-03")
+SALES = [("sale_id", "string"), ("sold_at", "timestamp"), ("store", "string"), ("amount", "decimal(10,2)")]
+LENIENT = [("reject_ratio", "warning", 0.01), ("required_not_null", "warning", None)]
+KEYED = contract_yaml(
+    SALES, key=["sale_id"], gates=LENIENT, extra={"recordTime": "sold_at", "dimensions": "[store]"}
+)
+SEQUENCED = contract_yaml(
+    [("id", "int64"), ("at", "timestamp"), ("seq", "int64"), ("value", "string")],
+    key=["id"],
+    gates=LENIENT,
+    extra={"recordTime": "at", "sequence": "seq", "dimensions": "[value]"},
+)
+
+
+@pytest.fixture(scope="module")
+def spark_remote(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The address of a server that reads folders and the test's bucket, and its log."""
+    if len(list(JAR_FOLDER.glob("*.jar"))) < JARS:
+        pytest.skip("the jars for S3 are not there: make spark-jars")
+    s3 = S3Options(s3_server.endpoint, s3_server.access_key_id, s3_server.secret_access_key)
+    environment = {**os.environ, **s3_server.environment}
+    options = SparkOptions(master="local[2]", memory="1g", jars=JAR_FOLDER, environment=environment)
+    scratch = tmp_path_factory.mktemp("spark")
+    with open_lake(f"s3://{BUCKET}/any", s3) as lake:
+        properties, secrets = server_settings(options, lake, {"raw": s3, "curated": s3, "aggregated": s3})
+        properties["spark.sql.shuffle.partitions"] = "4"
+        with local_server(options, properties, secrets, scratch) as remote:
+            yield remote, scratch / "spark" / "server.log"
+
+
+def clean(scene: Scene) -> None:
+    scene.put_months(*FIRST_QUARTER)
+
+
+def corrected_and_rejected(scene: Scene) -> None:
+    scene.declare(KEYED)
+    scene.put_months(*FIRST_QUARTER, count=40)
+    late, moved = sales("2026-01", 3, amount="9{number}.50"), sales("2026-02", 2)
+    moved = [(number, time.replace("2026-02", "2026-03"), *rest) for number, time, *rest in moved]  # type: ignore[attr-defined]
+    bad = [
+        ("x1", "no time", "north", "1.00"),
+        ("x2", "2026-03-01T00:00:00Z", "north", "dear"),
+        ("", "", "", ""),
+    ]
+    scene.put("sales_2026-03_more.csv", [*late, *moved, *bad, ("one too few",)])
+
+
+def sequenced(scene: Scene) -> None:
+    scene.declare(SEQUENCED)
+    rows = [
+        (
+            number % 17,
+            f"2026-0{1 + number % 3}-{1 + number % 9:02d}T00:00:00Z",
+            number % 5 or "",
+            "xyz"[number % 3],
+        )
+        for number in range(120)
+    ]
+    scene.put("one.csv", [*rows[:70], ("", "2026-01-05T00:00:00Z", 1, "x")], ("id", "at", "seq", "value"))
+    scene.put("two.csv", [*rows[70:], ("", "2026-01-05T00:00:00Z", 1, "x")], ("id", "at", "seq", "value"))
+
+
+def doubles(scene: Scene) -> None:
+    values = ["1.5e3", "-0.0", "0.0", "NaN", "inf", "-1e300", "", "2.25", "1e-9", "NA"]
+    for month in FIRST_QUARTER:
+        rows = [
+            (
+                f"{month}-{1 + n % 28:02d}",
+                values[n % len(values)] if n % 3 else f"{n}.125e0",
+                ("a", "é'\"`\\", "")[n % 3],
+            )
+            for n in range(90)
+        ]
+        scene.put(f"sales_{month}.csv", rows, ("day", 'a "b" `c`', "group"))
+
+
+def no_key_and_other_columns(scene: Scene) -> None:
+    scene.put(
+        "sales_2026-01.csv", [("2026-01-02T00:00:00Z", "a", n % 4) for n in range(30)], ("t", "kind", "n")
+    )
+    scene.put(
+        "sales_2026-02.csv",
+        [("2026-02-02T00:00:00Z", "b", n % 4, 9) for n in range(30)],
+        ("t", "kind", "n", "more"),
+    )
+    lines = [json.dumps({"t": "2026-03-02T00:00:00Z", "kind": "ü", "n": n, "more": None}) for n in range(120)]
+    scene.put("sales_2026-03.ndjson", "\n".join([*lines, "{broken", ""]).encode())
+
+
+SCENES = [clean, corrected_and_rejected, sequenced, doubles, no_key_and_other_columns]
+
+
+@pytest.mark.parametrize("prepare", SCENES)
+def test_both_engines_give_the_same(
+    prepare: Callable[[Scene], None], lake_target: LakeTarget, tmp_path: Path, spark_remote: tuple[str, Path]
+) -> None:
+    embedded, cluster = scenes(tmp_path, lake_target, spark_remote[0], prepare)
+    ours, theirs = embedded.run(), cluster.run()
+
+    assert [build.id for build in theirs.builds] == [build.id for build in ours.builds]
+    assert names(theirs.published) == names(ours.published) != []
+    assert theirs.entries == ours.entries
+    assert stopped(theirs) == stopped(ours)
+    with embedded.pipeline() as one, cluster.pipeline() as other:
+        assert list(reject_entries(other, None)) == list(reject_entries(one, None))
+        assert ledger_entries(other, None) == ledger_entries(one, None)
+        assert list(map(nans_named, curated_rows(other))) == list(map(nans_named, curated_rows(one)))
+        assert_alike(summary_rows(other), summary_rows(one))
+        assert columns(theirs) == columns(ours)
+        for release in theirs.published:
+            assert all(file.holds for file in verify(other.lake, release))
+        mark_of_the_committer = [item.key for item in other.lake.curated.list("") if "_SUCCESS" in item.key]
+        assert mark_of_the_committer == []
+
+
+def test_either_engine_goes_on_where_the_other_stopped(
+    lake_target: LakeTarget, tmp_path: Path, spark_remote: tuple[str, Path]
+) -> None:
+    embedded, cluster = scenes(tmp_path, lake_target, spark_remote[0], corrected_and_rejected)
+    first = cluster.run()
+    same_lake = replace(embedded, target=cluster.target)
+    again = same_lake.run()
+    assert again.published == []
+    assert names(again.current) == names(first.published)
+
+    same_lake.put("sales_2026-02.csv", sales("2026-02", 30))
+    revised = same_lake.run()
+    assert names(revised.published) == ["sales@2026-Q1.2"]
+    cluster.put("sales_2026-02.csv", sales("2026-02", 30))
+    assert cluster.run().published == []
+
+
+def test_a_users_sql_gives_the_same(
+    lake_target: LakeTarget, tmp_path: Path, spark_remote: tuple[str, Path]
+) -> None:
+    def prepare(scene: Scene) -> None:
+        corrected_and_rejected(scene)
+        folder = scene.root / "aggregates" / "sales"
+        folder.mkdir(parents=True)
+        (folder / "by_store.sql").write_text(
+            "SELECT store, date_trunc('month', sold_at) AS month, count(*) AS n, sum(amount) AS total, avg(amount) AS mean,\n"
+            "max(sale_id) AS last FROM sales WHERE amount > 1 GROUP BY store, date_trunc('month', sold_at)"
+        )
+
+    embedded, cluster = scenes(tmp_path, lake_target, spark_remote[0], prepare)
+    ours, theirs = embedded.run(), cluster.run()
+    assert [build.id for build in theirs.builds] == [build.id for build in ours.builds]
+    assert columns(theirs) == columns(ours)
+    with embedded.pipeline() as one, cluster.pipeline() as other:
+        assert_alike(rows_of(other, "by_store"), rows_of(one, "by_store"))
+
+
+def test_what_spark_refuses_of_a_users_sql_names_the_place(
+    tmp_path: Path, spark_remote: tuple[str, Path]
+) -> None:
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")), environment=engine(spark_remote[0]))
+    clean(scene)
+    folder = scene.root / "aggregates" / "sales"
+    folder.mkdir(parents=True)
+    (folder / "wrong.sql").write_text("SELECT store,\n  sum(pricee) AS total\nFROM sales GROUP BY store")
+    with pytest.raises(QuarterlakeError, match=r"wrong\.sql:2:7: the engine refuses it: .*pricee"):
+        scene.run()
+
+
+def test_a_run_with_nothing_new_does_not_even_connect(tmp_path: Path, spark_remote: tuple[str, Path]) -> None:
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")), environment=engine(spark_remote[0]))
+    clean(scene)
+    assert names(scene.run().published) == ["sales@2026-Q1.1"]
+    nowhere = replace(scene, environment=engine("sc://127.0.0.1:1"))
+    assert names(nowhere.run().current) == ["sales@2026-Q1.1"]
+
+
+def test_no_secret_is_in_the_log_or_in_the_settings(
+    s3_server: S3Server, tmp_path: Path, spark_remote: tuple[str, Path]
+) -> None:
+    from pyspark.sql.session import SparkSession
+
+    target = LakeTarget(f"s3://{BUCKET}/secrets", environment=s3_server.environment)
+    scene = Scene(tmp_path, target, environment=engine(spark_remote[0]))
+    clean(scene)
+    assert names(scene.run().published) == ["sales@2026-Q1.1"]
+    session = SparkSession.builder.remote(spark_remote[0]).create()
+    shown = str(session.sql("SET").collect()) + spark_remote[1].read_text()
+    session.stop()
+    assert "fs.s3a" in shown
+    assert s3_server.secret_access_key not in shown
+
+
+def scenes(
+    root: Path, target: LakeTarget, remote: str, prepare: Callable[[Scene], None]
+) -> tuple[Scene, Scene]:
+    """The same files in two scenes, the second one's engine Spark."""
+    made = []
+    for name, environment in (("embedded", {}), ("spark", engine(remote))):
+        folder = root / name
+        folder.mkdir()
+        url = f"{target.url}-{name}"
+        scene = Scene(folder, replace(target, url=url), environment=environment)
+        prepare(scene)
+        made.append(scene)
+    return made[0], made[1]
+
+
+def engine(remote: str) -> dict[str, str]:
+    return {"QUARTERLAKE_ENGINE": "spark", "SPARK_REMOTE": remote}
+
+
+def stopped(outcome: DatasetOutcome) -> list[tuple[str, str, Any]]:
+    """The gates' observations."""
+    return [(r.period, gate.gate, gate.observed) for r in outcome.reports for gate in r.gates]
+
+
+def columns(outcome: DatasetOutcome) -> list[Any]:
+    """The aggregates' columns and types."""
+    return [aggregate.columns for build in outcome.builds for aggregate in build.aggregates]
+
+
+def rows_of(pipeline: Pipeline, aggregate: str) -> list[dict[str, Any]]:
+    from tests.integration.lakes import table_rows
+
+    return table_rows(pipeline.lake.aggregated, f"sales/{aggregate}")
+
+
+def nans_named(row: dict[str, Any]) -> dict[str, Any]:
+    """A NaN is not equal to itself."""
+    return {k: "NaN" if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
+
+
+def assert_alike(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+    """Equal, but for the last bits of doubles."""
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one.keys() == other.keys()
+        for name, value in other.items():
+            if isinstance(value, float):
+                assert one[name] == pytest.approx(value, rel=RELATIVE, nan_ok=True), name
+            else:
+                assert one[name] == value, name
