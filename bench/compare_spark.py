@@ -85,12 +85,12 @@ def measured(server: Server, command: list[str]) -> Cost:
     return replace(cost, cpu=cost.cpu + server.cpu() - before, peak=cost.peak + peak.bytes)
 
 
-def compare(server: Server, rows: int, repeat: int) -> Costs:
-    """Both jobs, in turns, after one of each to warm up."""
+def compare(server: Server, rows: int, repeat: int, *, warm_up: bool) -> Costs:
+    """Both jobs, in turns, if wanted after one of each to warm up."""
     given, _ = contract_folders()
     source = source_of(rows)
     costs: Costs = defaultdict(list)
-    for repetition in range(repeat + 1):
+    for repetition in range(repeat + warm_up):
         usual = [sys.executable, str(BENCH / "usual_spark.py"), str(source), str(fresh("usual"))]
         ours = [*quarterlake(source, fresh("lake"), given), "--engine", "spark"]
         found = {ALIKE: measured(server, usual), OURS: measured(server, ours), AGAIN: measured(server, ours)}
@@ -99,7 +99,7 @@ def compare(server: Server, rows: int, repeat: int) -> Costs:
                 f"{label}: {cost.wall:.1f} s, {cost.cpu:.1f} CPU s, {cost.peak / MIB:,.0f} MiB",
                 file=sys.stderr,
             )
-            if repetition:
+            if repetition >= warm_up:
                 costs[label].append(cost)
         fresh("usual")
         fresh("lake")
@@ -119,8 +119,9 @@ def main() -> None:
         properties, secrets = server_settings(options, lake, {})
         with local_server(options, properties, secrets, Path(scratch)) as remote:
             os.environ["SPARK_REMOTE"] = remote
-            for rows in wanted.rows:
-                print(table(f"{rows:,} rows", compare(Server(), rows, wanted.repeat)), flush=True)
+            for position, rows in enumerate(wanted.rows):
+                costs = compare(Server(), rows, wanted.repeat, warm_up=position == 0)
+                print(table(f"{rows:,} rows", costs), flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from quarterlake.cli.clean import clean
 from quarterlake.cli.context import (
     AggregatesOption,
     ContractsOption,
@@ -198,4 +199,5 @@ def verify(
     raise typer.Exit(0 if all(file.holds for file in files) else 1)
 
 
+app.command()(clean)
 register_inspection(app)

@@ -11,6 +11,7 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from quarterlake.domain.errors import (
     ConflictError,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from quarterlake.lake.stores import Store
 
 _RECENT = 4
+_ENTRY = re.compile(r"[0-9]{20}\.json")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _KEEP_FOR_EVER = {
     "delta.logRetentionDuration": "interval 36500 days",
@@ -180,6 +182,33 @@ def live_files(table: DeltaTable) -> list[TableFile]:
             *(actions.column(name).to_pylist() for name in ("path", "size_bytes", "num_records")), strict=True
         )
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that a table's log has ever said: the paths of its files in any version, and each commit's marks."""
+
+    paths: frozenset[str]
+    commits: Sequence[Mapping[str, Any]]
+
+    def marks(self, key: str) -> set[str]:
+        """The values that commits carry under a mark."""
+        return {str(commit[key]) for commit in self.commits if key in commit}
+
+
+def history(store: Store, prefix: str) -> History:
+    """The history of a table, empty where there is none."""
+    log = f"{prefix}/_delta_log/"
+    entries = [item.key for item in store.list(log) if _ENTRY.fullmatch(item.key.removeprefix(log))]
+    paths, commits = set(), []
+    for data in store.get_many(entries):
+        for action in map(json.loads, filter(None, data.splitlines())):
+            for kind in ("add", "remove"):
+                if kind in action:
+                    paths.add(unquote(action[kind]["path"]))
+            if "commitInfo" in action:
+                commits.append(action["commitInfo"])
+    return History(frozenset(paths), commits)
 
 
 def version_marked(table: DeltaTable, marks: Mapping[str, str]) -> int | None:
