@@ -128,10 +128,8 @@ def _plans(
     key_id = _key_id(contract)
     if key_id is not None:
         changed = {month for month, inputs in by_month.items() if _is_changed(inputs, old.get(month), key_id)}
-        ranges = {
-            m: engine.key_range(contract, m, by_month[m]) if m in changed else old[m].key_range
-            for m in by_month
-        }
+        ranges = {m: old[m].key_range for m in by_month if m not in changed}
+        ranges |= engine.key_ranges(contract, {m: by_month[m] for m in by_month if m in changed})
         rivals = _rivals(engine, contract, by_month, old, changed, ranges)
     return {
         month: _plan(contract, month, sorted(rivals[month]), by_month, key_id, ranges.get(month))

@@ -138,17 +138,18 @@ class DuckDBEngine:
                     values[name].update(value for (value,) in rows(self._open(), query))
         return {name: len(found - {None}) for name, found in values.items()}
 
-    def key_range(
-        self, contract: Contract, month: str, inputs: Sequence[CurateInput]
-    ) -> tuple[str, str] | None:
+    def key_ranges(
+        self, contract: Contract, months: Mapping[str, Sequence[CurateInput]]
+    ) -> dict[str, tuple[str, str] | None]:
         """See the port."""
-        with self._paths(inputs) as paths, environment_faults(self._scratch):
-            key = identifier(contract.key[0])
-            own = curate_sql.rows_of(DUCKDB, contract, [month], inputs, _reader(paths))
-            low, high = rows(
-                self._open(), f"SELECT CAST(min({key}) AS VARCHAR), CAST(max({key}) AS VARCHAR) FROM ({own})"
-            )[0]
-        return None if low is None else (str(low), str(high))
+        key, found = identifier(contract.key[0]), {}
+        for month, inputs in months.items():
+            with self._paths(inputs) as paths, environment_faults(self._scratch):
+                own = curate_sql.rows_of(DUCKDB, contract, [month], inputs, _reader(paths))
+                query = f"SELECT CAST(min({key}) AS VARCHAR), CAST(max({key}) AS VARCHAR) FROM ({own})"
+                low, high = rows(self._open(), query)[0]
+            found[month] = None if low is None else (str(low), str(high))
+        return found
 
     def shares_keys(
         self,

@@ -122,10 +122,10 @@ class Engine(Protocol):
     def distinct(self, parsed: Sequence[ParsedFile], columns: Sequence[str], limit: int) -> dict[str, int]:
         """The number of distinct values of columns, at most about `limit`, over all accepted records."""
 
-    def key_range(
-        self, contract: Contract, month: str, inputs: Sequence[CurateInput]
-    ) -> tuple[str, str] | None:
-        """The least and the greatest value of the key's first column, as text; None when all are null."""
+    def key_ranges(
+        self, contract: Contract, months: Mapping[str, Sequence[CurateInput]]
+    ) -> dict[str, tuple[str, str] | None]:
+        """For each month the least and the greatest value of the key's first column, as text; None when all are null."""
 
     def shares_keys(
         self,

@@ -108,17 +108,22 @@ class SparkEngine:
             found = self._spark.sql(" UNION ALL ".join(queries)).collect() if queries and views else []
         return counts | {columns[number]: int(count) for number, count in found}
 
-    def key_range(
-        self, contract: Contract, month: str, inputs: Sequence[CurateInput]
-    ) -> tuple[str, str] | None:
+    def key_ranges(
+        self, contract: Contract, months: Mapping[str, Sequence[CurateInput]]
+    ) -> dict[str, tuple[str, str] | None]:
         """See the port."""
+        if not months:
+            return {}
         with spark_faults():
             key = SPARK.identifier(contract.key[0])
-            rows = self._rows(contract, month, inputs)
-            low, high = self._spark.sql(
-                f"SELECT CAST(min({key}) AS STRING), CAST(max({key}) AS STRING) FROM ({rows})"
-            ).collect()[0]
-        return None if low is None else (str(low), str(high))
+            inputs = [given for held in months.values() for given in held]
+            reader = SparkReader(self._spark, self._lake.curated)
+            rows = curate_sql.rows_of(SPARK, contract, months, inputs, reader.parsed)
+            found = self._spark.sql(
+                f"SELECT _month, CAST(min({key}) AS STRING), CAST(max({key}) AS STRING) FROM ({rows}) GROUP BY _month"
+            ).collect()
+        ranges = {month: (low, high) for month, low, high in found if low is not None}
+        return {month: ranges.get(curate_sql.month_number(month)) for month in months}
 
     def shares_keys(
         self,
