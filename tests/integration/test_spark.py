@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quarterlake.domain.errors import QuarterlakeError
+from quarterlake.domain.errors import AggregateError, QuarterlakeError
 from quarterlake.lake.location import open_lake
 from quarterlake.lake.s3_options import S3Options
 from quarterlake.overview import ledger_entries, reject_entries
@@ -197,6 +197,20 @@ def test_what_spark_refuses_of_a_users_sql_names_the_place(
     folder.mkdir(parents=True)
     (folder / "wrong.sql").write_text("SELECT store,\n  sum(pricee) AS total\nFROM sales GROUP BY store")
     with pytest.raises(QuarterlakeError, match=r"wrong\.sql:2:7: the engine refuses it: .*pricee"):
+        scene.run()
+
+
+def test_a_users_sql_that_fails_on_the_data_is_the_users_error(
+    tmp_path: Path, spark_remote: tuple[str, Path]
+) -> None:
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")), environment=engine(spark_remote[0]))
+    clean(scene)
+    folder = scene.root / "aggregates" / "sales"
+    folder.mkdir(parents=True)
+    (folder / "ratio.sql").write_text(
+        "SELECT store, 1 / (count(*) - count(store)) AS r FROM sales GROUP BY store"
+    )
+    with pytest.raises(AggregateError, match=r"ratio\.sql:1:1: the engine refuses it: .*DIVIDE_BY_ZERO"):
         scene.run()
 
 

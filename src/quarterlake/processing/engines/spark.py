@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -153,7 +153,8 @@ class SparkEngine:
         name = aggregate.name if aggregate else "summary"
         table = keys.aggregate_table(view.dataset, name)
         store = self._lake.aggregated
-        with spark_faults():
+        mistakes = spark_aggregating.users_mistakes(aggregate) if aggregate else nullcontext()
+        with spark_faults(), mistakes:
             records = self._view(view)
             result = (
                 spark_aggregating.summary(self._spark, view, records)

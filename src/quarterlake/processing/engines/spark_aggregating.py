@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import AggregateError
@@ -11,6 +12,8 @@ from quarterlake.processing.published_sql import published_query
 from quarterlake.processing.sql_dialects import SPARK
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyspark.sql.dataframe import DataFrame
     from pyspark.sql.session import SparkSession
 
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
 _IN_MEMORY = 2_000_000
 """So many records may have their values kept for quartiles: about 60 bytes each in the heap."""
+
+_DATA_EXCEPTION = r"SQLSTATE: 22[0-9A-Z]{3}"
+"""The SQL standard's class of errors in the data: a division by zero, a cast that fails, an overflow."""
 
 DELTA_TYPES = {
     "boolean": "boolean",
@@ -86,17 +92,26 @@ def _in_order(view: PeriodView, table: str) -> str:
 def user_aggregate(spark: SparkSession, view: PeriodView, table: str, aggregate: UserAggregate) -> DataFrame:
     """A user's aggregate of a period, its rows sorted by all columns.
 
-    Raises AggregateError where Spark refuses it, or where its result cannot be published.
+    Raises AggregateError where its result cannot be published.
     """
-    from pyspark.errors import AnalysisException
-
     source = _in_order(view, table) if aggregate.order_sensitive else table
     spark.sql(f"SELECT * FROM {source}").createOrReplaceTempView(view.dataset)
+    described = spark.sql(aggregate.spark).dtypes
+    return spark.sql(published_query(SPARK, view, aggregate, aggregate.spark, described, _stored_as))
+
+
+@contextmanager
+def users_mistakes(aggregate: UserAggregate) -> Iterator[None]:
+    """Raise AggregateError, with the place in the user's file, for SQL that Spark refuses or that fails on the data."""
+    from pyspark.errors import AnalysisException, PySparkException
+
     try:
-        described = spark.sql(aggregate.spark).dtypes
-        return spark.sql(published_query(SPARK, view, aggregate, aggregate.spark, described, _stored_as))
-    except AnalysisException as refused:
-        message = (refused.getMessage() or str(refused)).splitlines()[0]
+        yield
+    except PySparkException as refused:
+        text = str(refused)
+        if not isinstance(refused, AnalysisException) and not re.search(_DATA_EXCEPTION, text):
+            raise
+        message = text.splitlines()[0][:500]
         named = re.search(r"`([^`]+)`", message)
         where = aggregate.position_of(named[1] if named else "")
         raise AggregateError(

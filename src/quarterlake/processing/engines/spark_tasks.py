@@ -56,11 +56,8 @@ class Workers:
     def _run(self, tasks: Sequence[Task]) -> Iterator[bytes]:
         numbers = self.spark.range(0, len(tasks), 1, len(tasks))
         found = numbers.mapInArrow(_performing(self.lake, tasks, self.perform), _ANSWER)
-        held: dict[int, bytes] = {}
-        for number, encoded in found.toLocalIterator():
-            held[number] = bytes(encoded)
-        for number in range(len(tasks)):
-            yield _value(msgspec.json.decode(held[number], type=Answer))
+        for _, encoded in found.toLocalIterator():
+            yield _value(msgspec.json.decode(bytes(encoded), type=Answer))
 
 
 def _performing(
