@@ -55,6 +55,10 @@ format: $(VENV)/dev.stamp ## Format the code and make the fixes that are safe
 bench: $(VENV)/dev.stamp ## Compare with a hand-written script (BENCH_FLAGS="--rows 3000000 --repeat 3")
 	$(BIN)/python bench/compare.py $(BENCH_FLAGS)
 
+.PHONY: bench-spark
+bench-spark: $(VENV)/dev.stamp ## Compare the engine spark with the usual Spark job (BENCH_FLAGS="--rows 3000000 --repeat 2")
+	$(BIN)/python bench/compare_spark.py $(BENCH_FLAGS)
+
 # uv only makes the locks; it is installed in an environment of its own that is thrown away.
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links
@@ -91,7 +95,7 @@ clean: ## Remove the environment and all that was made here, except lakes, data 
 help: ## Show this
 	@awk 'BEGIN { FS = ":.*## "; print "Usage: make TARGET" } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
+		/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile
 
 # The environment: one folder, a stamp for each lock file that has been installed into it.
 

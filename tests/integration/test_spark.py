@@ -222,6 +222,14 @@ def test_a_run_with_nothing_new_does_not_even_connect(tmp_path: Path, spark_remo
     assert names(nowhere.run().current) == ["sales@2026-Q1.1"]
 
 
+def test_a_server_takes_no_calls_without_its_token(spark_remote: tuple[str, Path]) -> None:
+    from pyspark.errors import PySparkException
+    from pyspark.sql.session import SparkSession
+
+    with pytest.raises(PySparkException):
+        SparkSession.builder.remote(spark_remote[0].split("/;")[0]).create().sql("SELECT 1").collect()
+
+
 def test_no_secret_is_in_the_log_or_in_the_settings(
     s3_server: S3Server, tmp_path: Path, spark_remote: tuple[str, Path]
 ) -> None:
@@ -236,6 +244,7 @@ def test_no_secret_is_in_the_log_or_in_the_settings(
     session.stop()
     assert "fs.s3a" in shown
     assert s3_server.secret_access_key not in shown
+    assert spark_remote[0].partition("token=")[2] not in shown
 
 
 def scenes(

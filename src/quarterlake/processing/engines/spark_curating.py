@@ -198,7 +198,8 @@ def _spread(request: CurateRequest) -> str:
     """What spreads a month's rows over its tasks: all versions of a key into one."""
     if not request.ranked_by.key:
         return "xxhash64(_landing, _row)"
-    keys = curate_sql.key_list(SPARK, request.ranked_by)
+    contract = request.ranked_by
+    keys = ", ".join(curate_sql.compared(SPARK, contract, name) for name in contract.key)
     return f"CASE WHEN {curate_sql.key_present(SPARK, request.ranked_by)} THEN xxhash64({keys}) ELSE xxhash64(_landing, _row) END"
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import EngineUnavailableError, UsageError
@@ -78,14 +79,15 @@ def local_server(
 ) -> Iterator[str]:
     """Start a server and give its `sc://` address; it stops with the context, and when this process dies.
 
-    `secrets` are put into the server's environment, where `properties` name them as `${env.NAME}`.
+    The address holds a token, and the server takes no call without it: other users of the machine reach the loopback
+    interface too. `secrets` are put into the server's environment, where `properties` name them as `${env.NAME}`.
 
     Raises:
         UsageError: no Java or no Spark is here.
         EngineUnavailableError: the server did not start; the message shows the end of its log.
     """
     java, home = find_java(options), find_spark(options)
-    port = _free_port()
+    port, token = _free_port(), token_urlsafe(32)
     folder = scratch / "spark"
     folder.mkdir(exist_ok=True)
     settings = {
@@ -102,6 +104,7 @@ def local_server(
     environment = {
         **options.environment,
         **secrets,
+        "SPARK_CONNECT_AUTHENTICATE_TOKEN": token,
         "SPARK_HOME": str(home),
         "JAVA_HOME": str(java.resolve().parents[1]),
         "PYSPARK_PYTHON": options.environment.get("PYSPARK_PYTHON") or sys.executable,
@@ -126,7 +129,7 @@ def local_server(
         )
     try:
         _wait(server, port, log)
-        yield f"sc://127.0.0.1:{port}"
+        yield f"sc://localhost:{port}/;token={token}"  # for this name alone the client sends a token without TLS
     finally:
         _stop(server)
 

@@ -64,7 +64,7 @@ def open_spark(
         if remote is None:
             properties, secrets = server_settings(options, lake, s3)
             remote = stack.enter_context(local_server(options, properties, secrets, scratch))
-        yield stack.enter_context(_session(remote, options))
+        yield stack.enter_context(_session(remote))
 
 
 def _check_client() -> None:
@@ -78,13 +78,13 @@ def _check_client() -> None:
 
 
 @contextlib.contextmanager
-def _session(remote: str, options: SparkOptions) -> Iterator[SparkSession]:
+def _session(remote: str) -> Iterator[SparkSession]:
     from pyspark.errors import PySparkException
     from pyspark.sql.connect.client.retries import DefaultPolicy
     from pyspark.sql.session import SparkSession
 
     address = urlsplit(remote.split(";", maxsplit=1)[0])
-    shown = options.shown_remote or remote
+    shown = remote.split(";", maxsplit=1)[0]
     if address.scheme != "sc" or not address.hostname:
         raise UsageError(f"SPARK_REMOTE={shown} is no Spark Connect address. Use sc://host:port.")
     if not is_listening(address.hostname, address.port or PORT, seconds=_CONNECT_SECONDS):
