@@ -26,13 +26,22 @@ import obstore.exceptions
 import obstore.store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 HOST = "127.0.0.1"
 STARTS = 3
 POLLS = 240
 POLL_SECONDS = 0.25
 PROBE_BUCKET = "probe"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Somebody who may do less than everything; `actions` are SeaweedFS's, such as `Read:bucket`."""
+
+    access_key_id: str
+    secret_access_key: str
+    actions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -81,8 +90,8 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def running_s3_server(folder: Path) -> Iterator[S3Server]:
-    """Starts a store that keeps its data and its log in `folder`, and stops it on exit.
+def running_s3_server(folder: Path, others: Sequence[Identity] = ()) -> Iterator[S3Server]:
+    """Starts a store that keeps its data and its log in `folder`, and stops it on exit; `others` may use it too.
 
     Raises:
         RuntimeError: it does not answer a PUT and a GET within a minute; the message ends with its log.
@@ -92,7 +101,7 @@ def running_s3_server(folder: Path) -> Iterator[S3Server]:
         home = folder / str(attempt)
         home.mkdir(parents=True)
         ports = _free_ports(8)
-        server, process = _start(home, ports)
+        server, process = _start(home, ports, others)
         try:
             if _answers(server, process):
                 yield server
@@ -103,13 +112,15 @@ def running_s3_server(folder: Path) -> Iterator[S3Server]:
     raise RuntimeError(f"SeaweedFS did not start; its log ends with:\n{log[-4000:]}")
 
 
-def _start(home: Path, ports: list[int]) -> tuple[S3Server, subprocess.Popen[bytes]]:
+def _start(
+    home: Path, ports: list[int], others: Sequence[Identity]
+) -> tuple[S3Server, subprocess.Popen[bytes]]:
     server = S3Server(
         endpoint=f"http://{HOST}:{ports[0]}",
         access_key_id=secrets.token_hex(10),
         secret_access_key=secrets.token_hex(20),
     )
-    (home / "s3.json").write_text(json.dumps(_identities(server)))
+    (home / "s3.json").write_text(json.dumps(_identities(server, others)))
     names = ("s3.port", "filer.port", "master.port", "volume.port")
     options = dict(zip(names, ports[:4], strict=True))
     options |= {f"{name}.grpc": port for name, port in zip(names, ports[4:], strict=True)}
@@ -146,11 +157,16 @@ def _command(home: Path) -> list[str]:
     ]
 
 
-def _identities(server: S3Server) -> dict[str, object]:
-    credentials = [{"accessKey": server.access_key_id, "secretKey": server.secret_access_key}]
+def _identities(server: S3Server, others: Sequence[Identity]) -> dict[str, object]:
+    everything = Identity(server.access_key_id, server.secret_access_key, ("Admin", "Read", "Write", "List"))
     return {
         "identities": [
-            {"name": "tests", "credentials": credentials, "actions": ["Admin", "Read", "Write", "List"]}
+            {
+                "name": f"tests-{number}",
+                "credentials": [{"accessKey": each.access_key_id, "secretKey": each.secret_access_key}],
+                "actions": each.actions,
+            }
+            for number, each in enumerate((everything, *others))
         ]
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import (
@@ -23,6 +24,11 @@ _RULES: tuple[tuple[str, type[QuarterlakeError], str], ...] = (
         r"PYTHON_VERSION_MISMATCH",
         UsageError,
         "Spark's workers run another minor version of Python than this one. Set the server's PYSPARK_PYTHON to the same version.",
+    ),
+    (
+        r"pyspark\.daemon's stdout and terminated with code: 12[67]",
+        UsageError,
+        "Spark's workers cannot start Python. Set the server's PYSPARK_PYTHON to one of this one's minor version that has quarterlake.",
     ),
     (
         r"No module named '(?:quarterlake|duckdb|obstore|msgspec|pyarrow)",
@@ -78,10 +84,12 @@ def as_ours(text: str) -> QuarterlakeError:
     """The error of ours for the text of one of Spark's."""
     for pattern, kind, message in _RULES:
         if re.search(pattern, text):
-            return kind(f"{message} ({_first_line(text)})")
-    return EngineUnavailableError(f"Spark did not finish its work: {_first_line(text)}. {_AGAIN}")
+            return kind(f"{message} ({_gist(text)})")
+    return EngineUnavailableError(f"Spark did not finish its work: {_gist(text)}. {_AGAIN}")
 
 
-def _first_line(text: str) -> str:
+def _gist(text: str) -> str:
+    """The first lines, since Spark's first alone often names no cause; none of the stack."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[0][:300] if lines else "no message"
+    told = list(takewhile(lambda line: not line.startswith("at "), lines))
+    return " ".join(told[:3])[:400] or "no message"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -91,6 +92,8 @@ def _session(remote: str) -> Iterator[SparkSession]:
         raise EngineUnavailableError(
             f"No Spark Connect server answers at {shown}. Start it or correct SPARK_REMOTE, then run the same command again."
         )
+    # The error that follows says it too, as one of ours.
+    warnings.filterwarnings("ignore", message=r"\[RETRIES_EXCEEDED\]")
     try:
         session = SparkSession.builder.remote(remote).create()
         session.client.set_retry_policies([DefaultPolicy(max_retries=_TRIES)])
