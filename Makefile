@@ -71,6 +71,10 @@ lock: ## Remake the lock files (LOCK_FLAGS=--upgrade takes the newest versions)
 	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt --excludes requirements/excluded.txt pyproject.toml --group demo -o requirements/demo.txt
 	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml -o requirements/run.txt
 	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml --extra spark -o requirements/spark.txt
+	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml --extra service -o requirements/ingestion.txt
+	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml --extra service --extra spark -o requirements/processing.txt
+	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml --extra delivery -o requirements/delivery.txt
+	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml --extra spark-local -o requirements/spark-server.txt
 	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
 	rm -rf $(VENV)-lock
 

@@ -54,6 +54,7 @@ class DatasetOutcome:
 
     `refused` names the files that could not be read, `drift` where files left the contract; `published` are releases that this
     run made, `current` those that stood already; `stopped` are periods whose gates said no, `stale` those whose release no build replaces though its records changed;
+    `outdated` are periods whose release was made from other records than those of now; `records_by_month` counts the accepted;
     `landing` numbers the newest landing that was looked at.
     """
 
@@ -71,6 +72,8 @@ class DatasetOutcome:
     stopped: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     stale: dict[str, str] = field(default_factory=dict)
+    outdated: list[str] = field(default_factory=list)
+    records_by_month: dict[str, int] = field(default_factory=dict)
     landing: int = 0
 
     @property
@@ -151,6 +154,13 @@ class Pipeline:
                 )
         return list(wishes.datasets) or known
 
+    def curate(self, dataset: str) -> DatasetOutcome:
+        """Parse and curate what has landed; say which releases that makes outdated. No build is made."""
+        outcome, curated = self._curated(dataset)
+        if curated is not None:
+            outcome.outdated = [release.period for release in self._outdated(curated)]
+        return outcome
+
     def process(self, dataset: str, wishes: Wishes) -> DatasetOutcome:
         """Parse, curate and aggregate: builds for every complete period, or for those asked for."""
         outcome, curated = self._curated(dataset)
@@ -166,7 +176,9 @@ class Pipeline:
             else [p for p, found in held.items() if found.is_complete or wishes.allow_incomplete]
         )
         for period in sorted(wanted):
-            outcome.builds.append(build(self.lake, self.engine, self.progress, curated, period, aggregates))
+            outcome.builds.append(
+                build(self.lake, self.engine, self.progress, curated, period, aggregates, self.run_id)
+            )
         self._find_stale(outcome, curated, wishes)
         return outcome
 
@@ -215,25 +227,32 @@ class Pipeline:
 
     def _find_stale(self, outcome: DatasetOutcome, curated: Curated, wishes: Wishes) -> None:
         """Note current releases whose records changed though no build can take their place, as when a month was emptied."""
-        kinds = set()
         built = {made.period for made in outcome.builds}
-        for release in current_releases(self.lake.aggregated, outcome.dataset):
-            kinds.add(Period.parse(release.period).kind)
+        for release in self._outdated(curated):
             asked = not wishes.periods or Period.parse(release.period) in wishes.periods
-            months = curated.table.curation.months
-            same = all(
-                m.month in months and months[m.month].content == m.content for m in release.build.months
-            )
-            if asked and release.period not in built and not same:
+            if asked and release.period not in built:
                 outcome.stale[release.period] = (
                     f"{release.name} is still current, but its records were corrected and the period is incomplete now. "
                     f"Bring the missing months, or publish it with --period {release.period} --allow-incomplete."
                 )
+
+    def _outdated(self, curated: Curated) -> list[Release]:
+        """The current releases whose months hold other records now. Raises UsageError for releases of another kind of period."""
+        dataset, months = curated.contract.dataset, curated.table.curation.months
+        current = current_releases(self.lake.aggregated, dataset)
+        kinds = {Period.parse(release.period).kind for release in current}
         if kinds - {self.settings.publish}:
             raise UsageError(
-                f"{outcome.dataset} has releases by {', '.join(sorted(kinds))}; they cannot share a table with releases by "
+                f"{dataset} has releases by {', '.join(sorted(kinds))}; they cannot share a table with releases by "
                 f"{self.settings.publish}. Set QUARTERLAKE_PUBLISH_PERIOD back, or use another lake."
             )
+        return [
+            release
+            for release in current
+            if any(
+                m.month not in months or months[m.month].content != m.content for m in release.build.months
+            )
+        ]
 
     def settled(self, dataset: str) -> tuple[tuple[Landing, ...], Settled | None]:
         """The landings of a data set, and its contract with every live file parsed under it."""
@@ -270,6 +289,7 @@ class Pipeline:
         if table is None:
             return outcome, None
         curated = Curated(settled.contract, landings, settled.parsed, table)
+        outcome.records_by_month = curated.records_by_month
         named = [
             Period.of(stamp.start, self.settings.ingest).name
             for landing in landings

@@ -42,6 +42,15 @@ VARIABLES = (
     Variable(
         "QUARTERLAKE_LAKE", "./lake", "The lake: a folder, or an S3 URL such as s3://bucket/prefix/{zone}."
     ),
+    Variable(
+        "QUARTERLAKE_SOURCE", "./data_source", "The folder that the ingestion service takes files from."
+    ),
+    Variable(
+        "QUARTERLAKE_SERVICE_TOKEN",
+        "",
+        "The token that callers of the services send, 32 characters or more.",
+        secret=True,
+    ),
     Variable("QUARTERLAKE_CONTRACTS", "./contracts", "The folder of contracts, <dataset>.odcs.yaml each."),
     Variable(
         "QUARTERLAKE_AGGREGATES", "./aggregates", "The folder of aggregates, <dataset>/<name>.sql each."
@@ -122,6 +131,8 @@ class Settings:
     """Everything that can be set, read and checked."""
 
     lake: str
+    source: Path
+    service_token: str | None
     contracts: Path
     aggregates: Path
     ingest: PeriodKind
@@ -145,6 +156,8 @@ def read_settings(
     value = {name: setting.value for name, setting in found.items()}
     settings = Settings(
         lake=value["QUARTERLAKE_LAKE"],
+        source=Path(value["QUARTERLAKE_SOURCE"]),
+        service_token=value["QUARTERLAKE_SERVICE_TOKEN"] or None,
         contracts=Path(value["QUARTERLAKE_CONTRACTS"]),
         aggregates=_parsed(found["QUARTERLAKE_AGGREGATES"], _folder),
         ingest=_parsed(found["QUARTERLAKE_INGEST_PERIOD"], PeriodKind),

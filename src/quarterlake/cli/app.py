@@ -24,6 +24,7 @@ from quarterlake.cli.context import (
 )
 from quarterlake.cli.contract import contract_app
 from quarterlake.cli.inspect import register as register_inspection
+from quarterlake.cli.service import service
 
 app = typer.Typer(
     help="Timestamped files in, trustworthy quarterly data sets out.",
@@ -161,9 +162,9 @@ def rollback(
     debug: DebugOption = False,
 ) -> None:
     """Make an earlier release the current one again, as a new revision."""
-    from quarterlake.cli.report import release_documents
     from quarterlake.publishing.publish import rollback as roll_back
     from quarterlake.publishing.releases import find_release
+    from quarterlake.run_document import release_documents
 
     with opened(lake, None, None) as pipeline:
         store = pipeline.lake.aggregated
@@ -200,4 +201,5 @@ def verify(
 
 
 app.command()(clean)
+app.command()(service)
 register_inspection(app)

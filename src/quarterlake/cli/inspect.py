@@ -54,8 +54,8 @@ def releases(
     debug: DebugOption = False,
 ) -> None:
     """Every release as JSON, newest last."""
-    from quarterlake.cli.report import release_documents
     from quarterlake.overview import all_releases
+    from quarterlake.run_document import release_documents
 
     with opened(lake, None, None) as pipeline:
         print_json({"releases": release_documents(all_releases(pipeline, dataset))})

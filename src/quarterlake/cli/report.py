@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from quarterlake.cli.context import print_json
 from quarterlake.domain.ledger import totals
+from quarterlake.run_document import is_clean, run_document
 
 if TYPE_CHECKING:
     from quarterlake.domain.releases import Release
@@ -20,79 +21,15 @@ if TYPE_CHECKING:
 _LISTED = 20
 
 
-def release_documents(releases: Sequence[Release]) -> list[dict[str, Any]]:
-    """Releases as the CLI's JSON has them: one entry an aggregate."""
-    return [
-        {
-            "dataset": release.dataset,
-            "aggregate": aggregate.name,
-            "period": release.period,
-            "revision": release.revision,
-            "name": release.name,
-            "version": release.table_version(aggregate.name),
-            "published_at": release.published_at,
-            "rows": aggregate.rows,
-            "files": [
-                {"path": f.path, "size": f.size, "sha256": f.sha256, "rows": f.rows} for f in aggregate.files
-            ],
-        }
-        for release in releases
-        for aggregate in release.build.aggregates
-    ]
-
-
 def report_run(
     ingested: IngestReport | None, outcomes: Sequence[DatasetOutcome], settings: Settings, *, as_json: bool
 ) -> int:
     """Print what a run did; return its exit code, 1 where a file was refused, a gate said no, or a period was not there."""
     if as_json:
-        print_json(_run_document(ingested, outcomes, settings))
+        print_json(run_document(ingested, outcomes, settings))
     else:
         _print_run(ingested, outcomes, settings)
-    clean = (ingested is None or not ingested.refused) and all(outcome.is_clean for outcome in outcomes)
-    return 0 if clean else 1
-
-
-def _run_document(
-    ingested: IngestReport | None, outcomes: Sequence[DatasetOutcome], settings: Settings
-) -> dict[str, Any]:
-    return {
-        "lake": settings.lake,
-        "ingest": None
-        if ingested is None
-        else {
-            "landed": [
-                {"dataset": m.dataset, "source": m.source, "sha256": m.sha256, "size": m.size}
-                for m in ingested.landed
-            ],
-            "unchanged": ingested.unchanged,
-            "corrections": sorted(ingested.corrections),
-            "duplicates": ingested.duplicates,
-            "unfinished": ingested.unfinished,
-            "skipped": ingested.skipped,
-            "refused": ingested.refused,
-        },
-        "datasets": [
-            {
-                "dataset": outcome.dataset,
-                "totals": totals(outcome.entries),
-                "refused": outcome.refused,
-                "drift": outcome.drift,
-                "builds": [{"period": b.period, "build": b.id} for b in outcome.builds],
-                "gates": [
-                    {"period": r.period, "passed": r.passed, "gates": r.gates} for r in outcome.reports
-                ],
-                "stopped": outcome.stopped,
-                "held_back": outcome.held_back,
-                "absent": outcome.absent,
-                "stale": outcome.stale,
-                "published": [release.name for release in outcome.published],
-                "current": [release.name for release in outcome.current],
-            }
-            for outcome in outcomes
-        ],
-        "releases": release_documents([release for outcome in outcomes for release in outcome.published]),
-    }
+    return 0 if is_clean(ingested, outcomes) else 1
 
 
 def _print_run(ingested: IngestReport | None, outcomes: Sequence[DatasetOutcome], settings: Settings) -> None:

@@ -61,7 +61,7 @@ class Build(msgspec.Struct, frozen=True):
     """The candidate for one data set and period: staged, complete, not visible.
 
     `id` hashes inputs, contract, SQL and logic version, so every engine gives the same one. `curated_version` is the
-    version of the curated Delta table that was read.
+    version of the curated Delta table that was read, `run` names the run that made the build, where it had a name.
     """
 
     id: str
@@ -75,6 +75,7 @@ class Build(msgspec.Struct, frozen=True):
     observations: Observations
     engine: str
     code_version: str
+    run: str | None = None
 
 
 class Claim(msgspec.Struct, frozen=True):

@@ -56,8 +56,9 @@ def build(
     curated: Curated,
     period: Period,
     aggregates: Sequence[UserAggregate | None],
+    run: str | None = None,
 ) -> Build:
-    """The build of one period, made unless it exists already. Raises AggregateError for SQL that the engine refuses."""
+    """The build of one period, made unless it exists already; `run` is then noted as its maker. Raises AggregateError for SQL that the engine refuses."""
     dataset = curated.contract.dataset
     names = {month.name for month in period.split(PeriodKind.MONTH)}
     months = [m for name, m in sorted(curated.table.curation.months.items()) if name in names]
@@ -92,6 +93,7 @@ def build(
         observations=_observations(curated, months, rows, nulls),
         engine=engine.name,
         code_version=__version__,
+        run=run,
     )
     documents.write_once(lake.aggregated, keys.build(dataset, identity), document)
     return documents.read(lake.aggregated, keys.build(dataset, identity), Build) or document

@@ -1,0 +1,66 @@
+"""Who may call a service: whoever has the token, with a body of a sane size."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, HTTPException
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from quarterlake.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LEAST_TOKEN = 32
+"""Characters."""
+LARGEST_BODY = 16 << 10
+"""Bytes."""
+_bearer = HTTPBearer(auto_error=False, description="QUARTERLAKE_SERVICE_TOKEN")
+
+
+def bearer_check(token: str | None) -> Callable[[HTTPAuthorizationCredentials | None], None]:
+    """A dependency that lets in only those who know the token. Raises UsageError for a token that protects nothing."""
+    if not token or len(token) < LEAST_TOKEN:
+        state = "is not set" if not token else f"has only {len(token)} characters"
+        raise UsageError(
+            f"QUARTERLAKE_SERVICE_TOKEN {state}; a service needs one of at least {LEAST_TOKEN}. Make one with `openssl rand -hex 32`, "
+            "and give it to the service and to its callers."
+        )
+    expected = hashlib.sha256(token.encode()).digest()
+
+    def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
+        digest = hashlib.sha256((given.credentials if given else "").encode()).digest()
+        if given is None or not hmac.compare_digest(digest, expected):
+            raise HTTPException(
+                401,
+                "Send the service's token: Authorization: Bearer $QUARTERLAKE_SERVICE_TOKEN",
+                {"WWW-Authenticate": "Bearer"},
+            )
+
+    return check
+
+
+class LimitedBodies:
+    """Refuses a request whose body is larger than a run request can be, before it is read whole."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, counting its bytes."""
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > LARGEST_BODY:
+                raise HTTPException(413, f"A run request has at most {LARGEST_BODY} bytes.")
+            return message
+
+        await self._app(scope, counted, send)

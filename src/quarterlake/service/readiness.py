@@ -1,0 +1,72 @@
+"""Whether a service could do a run now."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from quarterlake.domain.errors import QuarterlakeError
+from quarterlake.lake.location import open_lake
+from quarterlake.processing.engines.spark_server import is_listening
+from quarterlake.processing.engines.spark_session import PORT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quarterlake.settings import Settings
+
+_SECONDS = 5
+_FRESH_SECONDS = 5
+
+
+def ingestion_problems(settings: Settings) -> list[str]:
+    """What keeps ingestion from working."""
+    problems = [] if settings.source.is_dir() else [f"There is no folder {settings.source}."]
+    return problems + _zone_problems(settings, ("raw",))
+
+
+def processing_problems(settings: Settings) -> list[str]:
+    """What keeps processing from working."""
+    problems = _zone_problems(settings, ("raw", "curated", "aggregated"))
+    remote = settings.spark.shown_remote
+    if settings.engine == "spark" and remote:
+        address = urlsplit(remote)
+        if not is_listening(address.hostname or "", address.port or PORT, seconds=_SECONDS):
+            problems.append(f"No Spark Connect server answers at {remote}.")
+    return problems
+
+
+def _zone_problems(settings: Settings, zones: tuple[str, ...]) -> list[str]:
+    problems = []
+    with open_lake(settings.lake, settings.s3, settings.scratch) as lake:
+        for store in (getattr(lake, zone) for zone in zones):
+            try:
+                store.ping()
+            except QuarterlakeError as problem:
+                problems.append(str(problem))
+    return problems
+
+
+@dataclass(slots=True)
+class Readiness:
+    """The answer of a check that may take long, asked for at most every few seconds."""
+
+    check: Callable[[], list[str]]
+    _problems: list[str] = field(default_factory=list)
+    _at: float = -_FRESH_SECONDS
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def problems(self) -> list[str]:
+        """What is wrong; nothing when a run could start."""
+        async with self._lock:
+            if time.monotonic() - self._at > _FRESH_SECONDS:
+                try:
+                    async with asyncio.timeout(2 * _SECONDS):
+                        self._problems = await asyncio.to_thread(self.check)
+                except TimeoutError:
+                    self._problems = [f"The lake did not answer within {2 * _SECONDS} s."]
+                self._at = time.monotonic()
+        return self._problems
