@@ -25,6 +25,7 @@ from quarterlake.cli.context import (
 from quarterlake.cli.contract import contract_app
 from quarterlake.cli.inspect import register as register_inspection
 from quarterlake.cli.service import service
+from quarterlake.cli.spark_server import spark_server
 
 app = typer.Typer(
     help="Timestamped files in, trustworthy quarterly data sets out.",
@@ -202,4 +203,5 @@ def verify(
 
 app.command()(clean)
 app.command()(service)
+app.command()(spark_server)
 register_inspection(app)

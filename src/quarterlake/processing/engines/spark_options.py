@@ -36,3 +36,8 @@ class SparkOptions:
     def shown_remote(self) -> str | None:
         """The server's address without what may be a token."""
         return self.remote.split(";")[0] if self.remote else None
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether executors run elsewhere than the driver."""
+        return not self.master.startswith("local")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 JAVA_VERSIONS = (17, 21, 25)
 """https://spark.apache.org/docs/latest/: what Spark 4.2 runs on."""
+_ON_LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
 _START_SECONDS = 120
 _STOP_SECONDS = 20
 _LOG_LINES = 12
@@ -86,36 +87,18 @@ def local_server(
         UsageError: no Java or no Spark is here.
         EngineUnavailableError: the server did not start; the message shows the end of its log.
     """
-    java, home = find_java(options), find_spark(options)
     port, token = _free_port(), token_urlsafe(32)
     folder = scratch / "spark"
     folder.mkdir(exist_ok=True)
-    settings = {
-        **properties,
+    given = {
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(port),
-        "spark.local.dir": str(folder / "local"),
-        "spark.sql.warehouse.dir": f"file://{folder}/warehouse",
-        "spark.driver.memory": options.memory,
+        **_ON_LOOPBACK,
+        **properties,
     }
-    listed = folder / "spark.properties"
-    listed.touch(mode=0o600)
-    listed.write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
-    environment = {
-        **options.environment,
-        **secrets,
-        "SPARK_CONNECT_AUTHENTICATE_TOKEN": token,
-        "SPARK_HOME": str(home),
-        "JAVA_HOME": str(java.resolve().parents[1]),
-        "PYSPARK_PYTHON": options.environment.get("PYSPARK_PYTHON") or sys.executable,
-        "SPARK_LOCAL_HOSTNAME": "localhost",
-        "SPARK_NO_DAEMONIZE": "1",
-    }
-    command = [
-        *(sys.executable, "-c", _LAUNCHER, str(home / "bin" / "spark-submit"), "--master", _master(options)),
-        *("--class", "org.apache.spark.sql.connect.service.SparkConnectServer"),
-        *("--properties-file", str(listed), "spark-internal"),
-    ]
+    secrets = {**secrets, "SPARK_CONNECT_AUTHENTICATE_TOKEN": token, "SPARK_LOCAL_HOSTNAME": "localhost"}
+    submit, environment = server_program(options, given, secrets, folder)
+    command = [sys.executable, "-c", _LAUNCHER, *submit]
     log = folder / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
@@ -132,6 +115,39 @@ def local_server(
         yield f"sc://localhost:{port}/;token={token}"  # for this name alone the client sends a token without TLS
     finally:
         _stop(server)
+
+
+def server_program(
+    options: SparkOptions, properties: Mapping[str, str], secrets: Mapping[str, str], folder: Path
+) -> tuple[list[str], dict[str, str]]:
+    """The command that is a server, and its environment; `folder` takes its properties, its spilled data and nothing to keep.
+
+    Raises UsageError: no Java or no Spark is here.
+    """
+    java, home = find_java(options), find_spark(options)
+    settings = {
+        "spark.local.dir": str(folder / "local"),
+        "spark.sql.warehouse.dir": f"file://{folder}/warehouse",
+        "spark.driver.memory": options.memory,
+        **properties,
+    }
+    listed = folder / "spark.properties"
+    listed.touch(mode=0o600)
+    listed.write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
+    environment = {
+        **options.environment,
+        **secrets,
+        "SPARK_HOME": str(home),
+        "JAVA_HOME": str(java.resolve().parents[1]),
+        "PYSPARK_PYTHON": options.environment.get("PYSPARK_PYTHON") or sys.executable,
+        "SPARK_NO_DAEMONIZE": "1",
+    }
+    command = [
+        *(str(home / "bin" / "spark-submit"), "--master", _master(options)),
+        *("--class", "org.apache.spark.sql.connect.service.SparkConnectServer"),
+        *("--properties-file", str(listed), "spark-internal"),
+    ]
+    return command, environment
 
 
 def _master(options: SparkOptions) -> str:
