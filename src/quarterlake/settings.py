@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -34,6 +34,7 @@ class Variable:
 
 
 MAX_THREADS = 256
+MIN_URL_SECONDS, MAX_URL_SECONDS = 10, 86_400
 # https://duckdb.org/docs/stable/configuration/pragmas.html#memory-limit: powers of 1000 (MB) or 1024 (MiB)
 _MEMORY = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?) *([KMGT])(I?B)?")
 _LEAST_MEMORY, _MOST_MEMORY = 64e6, 1e15
@@ -51,6 +52,24 @@ VARIABLES = (
         "The token that callers of the services send, 32 characters or more.",
         secret=True,
     ),
+    Variable(
+        "QUARTERLAKE_DELIVERY_KEY",
+        "",
+        "The key that callers of the delivery API send, 32 characters or more.",
+        secret=True,
+    ),
+    Variable(
+        "QUARTERLAKE_S3_PUBLIC_ENDPOINT",
+        "",
+        "The S3 server's address as those who download see it; empty for AWS_ENDPOINT_URL.",
+    ),
+    Variable(
+        "QUARTERLAKE_S3_SIGNING_ACCESS_KEY_ID",
+        "",
+        "The S3 access key that signs download URLs, which may do nothing but GET; empty for that of the zone aggregated.",
+    ),
+    Variable("QUARTERLAKE_S3_SIGNING_SECRET_ACCESS_KEY", "", "Its secret key.", secret=True),
+    Variable("QUARTERLAKE_URL_SECONDS", "900", "How long a download URL works, 10 to 86400 seconds."),
     Variable("QUARTERLAKE_CONTRACTS", "./contracts", "The folder of contracts, <dataset>.odcs.yaml each."),
     Variable(
         "QUARTERLAKE_AGGREGATES", "./aggregates", "The folder of aggregates, <dataset>/<name>.sql each."
@@ -127,12 +146,22 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryOptions:
+    """How releases are handed out: the API's key, what download URLs are signed with, and how long these work, in seconds."""
+
+    key: str | None
+    signing: S3Options
+    url_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set, read and checked."""
 
     lake: str
     source: Path
     service_token: str | None
+    delivery: DeliveryOptions
     contracts: Path
     aggregates: Path
     ingest: PeriodKind
@@ -158,6 +187,11 @@ def read_settings(
         lake=value["QUARTERLAKE_LAKE"],
         source=Path(value["QUARTERLAKE_SOURCE"]),
         service_token=value["QUARTERLAKE_SERVICE_TOKEN"] or None,
+        delivery=DeliveryOptions(
+            key=value["QUARTERLAKE_DELIVERY_KEY"] or None,
+            signing=_signing(value),
+            url_seconds=_parsed(found["QUARTERLAKE_URL_SECONDS"], _url_seconds),
+        ),
         contracts=Path(value["QUARTERLAKE_CONTRACTS"]),
         aggregates=_parsed(found["QUARTERLAKE_AGGREGATES"], _folder),
         ingest=_parsed(found["QUARTERLAKE_INGEST_PERIOD"], PeriodKind),
@@ -219,6 +253,23 @@ def _s3(value: Mapping[str, str], zone: str) -> S3Options:
         session_token=given["SESSION_TOKEN"] or None,
         region=value["AWS_REGION"],
     )
+
+
+def _signing(value: Mapping[str, str]) -> S3Options:
+    own, secret = (value[f"QUARTERLAKE_S3_SIGNING_{part}"] for part in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"))
+    if bool(own) != bool(secret):
+        raise UsageError(
+            "Of QUARTERLAKE_S3_SIGNING_ACCESS_KEY_ID and QUARTERLAKE_S3_SIGNING_SECRET_ACCESS_KEY one is set without the other. Set both, or neither."
+        )
+    zone = _s3(value, "aggregated")
+    public = replace(zone, endpoint=value["QUARTERLAKE_S3_PUBLIC_ENDPOINT"] or zone.endpoint)
+    return replace(public, access_key_id=own, secret_access_key=secret, session_token=None) if own else public
+
+
+def _url_seconds(text: str) -> int:
+    if not MIN_URL_SECONDS <= (seconds := int(text)) <= MAX_URL_SECONDS:
+        raise ValueError(text)
+    return seconds
 
 
 def _path(text: str) -> Path | None:

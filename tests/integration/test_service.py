@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from quarterlake.domain.errors import UsageError
-from quarterlake.service.access import LARGEST_BODY, bearer_check
-from quarterlake.service.server import bound
+from quarterlake.web.access import LARGEST_BODY, bearer_check
+from quarterlake.web.server import bound
 from tests.integration.conftest import LakeTarget
 from tests.integration.lakes import Scene, names, sales
 
@@ -198,7 +198,7 @@ def test_only_those_with_the_token_may_run_anything(scene: Scene) -> None:
 @pytest.mark.parametrize("token", [None, "", "short"])
 def test_a_token_that_protects_nothing_is_refused_at_the_start(token: str | None) -> None:
     with pytest.raises(UsageError, match=r"QUARTERLAKE_SERVICE_TOKEN .* at least 32"):
-        bearer_check(token)
+        bearer_check(token, "QUARTERLAKE_SERVICE_TOKEN")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from quarterlake.cli.context import (
 )
 from quarterlake.cli.contract import contract_app
 from quarterlake.cli.inspect import register as register_inspection
+from quarterlake.cli.serve import serve
 from quarterlake.cli.service import service
 from quarterlake.cli.spark_server import spark_server
 
@@ -202,6 +203,7 @@ def verify(
 
 
 app.command()(clean)
+app.command()(serve)
 app.command()(service)
 app.command()(spark_server)
 register_inspection(app)

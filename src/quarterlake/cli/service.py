@@ -28,10 +28,11 @@ def service(
     from quarterlake.domain.errors import UsageError
 
     try:
-        from quarterlake.service.app import ROLES
-        from quarterlake.service.server import serve
+        from quarterlake.service.app import ROLES, create_app
+        from quarterlake.web.server import serve
     except ImportError as missing:
         raise UsageError(
             f"The services need more than is installed ({missing}). Install it with `pip install 'quarterlake[service]'`."
         ) from missing
-    serve(ROLES[name.value], settings_of(lake, None, None), host, port)
+    app, runs = create_app(ROLES[name.value], settings_of(lake, None, None))
+    serve(app, host, port, runs.stop)

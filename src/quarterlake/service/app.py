@@ -11,11 +11,11 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from quarterlake import __version__
-from quarterlake.service.access import LimitedBodies, bearer_check
 from quarterlake.service.metrics import Metrics
 from quarterlake.service.readiness import Readiness, ingestion_problems, processing_problems
 from quarterlake.service.requests import RunRequest, Stage
 from quarterlake.service.runs import Runs
+from quarterlake.web.access import LimitedBodies, bearer_check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ def create_app(role: Role, settings: Settings) -> tuple[FastAPI, Runs]:
     """The application of a role, and its runs. Raises UsageError where the service's token protects nothing."""
     runs = Runs(Metrics())
     ready = Readiness(lambda: role.problems(settings))
-    allowed = [Depends(bearer_check(settings.service_token))]
+    allowed = [Depends(bearer_check(settings.service_token, "QUARTERLAKE_SERVICE_TOKEN"))]
     app = FastAPI(title=f"quarterlake {role.name}", version=__version__, docs_url=None, redoc_url=None)
     app.add_middleware(LimitedBodies)
 

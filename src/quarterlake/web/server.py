@@ -1,4 +1,4 @@
-"""A service's HTTP server: binds, serves, and stops without leaving a run behind."""
+"""The HTTP server: binds, serves, and stops without leaving work behind."""
 
 from __future__ import annotations
 
@@ -9,30 +9,29 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from quarterlake.domain.errors import UsageError
-from quarterlake.service.app import create_app
-from quarterlake.service.logs import log_as_json
+from quarterlake.web.logs import log_as_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
-    from quarterlake.service.app import Role
-    from quarterlake.service.runs import Runs
-    from quarterlake.settings import Settings
+    from fastapi import FastAPI
 
 _STOP_SECONDS = 20
 _IDLE_SECONDS = 30
 _MOST_CONNECTIONS = 100
+_log = logging.getLogger("quarterlake.web")
 
 
 class _Server(uvicorn.Server):
-    """Cancels the runs when it is told to stop, so that their streams end and it can."""
+    """Tells what is at work that it is to end, so that its streams do and the server can."""
 
-    def __init__(self, config: uvicorn.Config, runs: Runs) -> None:
+    def __init__(self, config: uvicorn.Config, stop: Callable[[], None]) -> None:
         super().__init__(config)
-        self._runs = runs
+        self._stop = stop
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._runs.stop()
+        self._stop()
         super().handle_exit(sig, frame)
 
 
@@ -52,15 +51,12 @@ def bound(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(role: Role, settings: Settings, host: str, port: int) -> None:
-    """Serve until told to stop."""
-    app, runs = create_app(role, settings)
+def serve(app: FastAPI, host: str, port: int, stop: Callable[[], None] = lambda: None) -> None:
+    """Serve until told to stop; `stop` is called then, before connections are waited for."""
     with bound(host, port) as listener:
         log_as_json()
         address = f"http://{host}:{listener.getsockname()[1]}"
-        logging.getLogger("quarterlake.service").info(
-            "listening", extra={"fields": {"service": role.name, "address": address}}
-        )
+        _log.info("listening", extra={"fields": {"service": app.title, "address": address}})
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -70,4 +66,4 @@ def serve(role: Role, settings: Settings, host: str, port: int) -> None:
             limit_concurrency=_MOST_CONNECTIONS,
             server_header=False,
         )
-        _Server(config, runs).run(sockets=[listener])
+        _Server(config, stop).run(sockets=[listener])

@@ -1,4 +1,4 @@
-"""Who may call a service: whoever has the token, with a body of a sane size."""
+"""Who may call: whoever has the token, with a body of a sane size."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ LEAST_TOKEN = 32
 """Characters."""
 LARGEST_BODY = 16 << 10
 """Bytes."""
-_bearer = HTTPBearer(auto_error=False, description="QUARTERLAKE_SERVICE_TOKEN")
+_bearer = HTTPBearer(auto_error=False, description="The token of the server's settings.")
 
 
-def bearer_check(token: str | None) -> Callable[[HTTPAuthorizationCredentials | None], None]:
-    """A dependency that lets in only those who know the token. Raises UsageError for a token that protects nothing."""
+def bearer_check(token: str | None, setting: str) -> Callable[[HTTPAuthorizationCredentials | None], None]:
+    """A dependency that lets in only those who know the token. Raises UsageError, naming its setting, for one that protects nothing."""
     if not token or len(token) < LEAST_TOKEN:
         state = "is not set" if not token else f"has only {len(token)} characters"
         raise UsageError(
-            f"QUARTERLAKE_SERVICE_TOKEN {state}; a service needs one of at least {LEAST_TOKEN}. Make one with `openssl rand -hex 32`, "
-            "and give it to the service and to its callers."
+            f"{setting} {state}; one of at least {LEAST_TOKEN} is needed. Make one with `openssl rand -hex 32`, "
+            "and give it to the server and to its callers."
         )
     expected = hashlib.sha256(token.encode()).digest()
 
@@ -38,7 +38,7 @@ def bearer_check(token: str | None) -> Callable[[HTTPAuthorizationCredentials | 
         if given is None or not hmac.compare_digest(digest, expected):
             raise HTTPException(
                 401,
-                "Send the service's token: Authorization: Bearer $QUARTERLAKE_SERVICE_TOKEN",
+                f"Send the token: Authorization: Bearer ${setting}",
                 {"WWW-Authenticate": "Bearer"},
             )
 
@@ -46,7 +46,7 @@ def bearer_check(token: str | None) -> Callable[[HTTPAuthorizationCredentials | 
 
 
 class LimitedBodies:
-    """Refuses a request whose body is larger than a run request can be, before it is read whole."""
+    """Refuses a request whose body is larger than any of ours can be, before it is read whole."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -60,7 +60,7 @@ class LimitedBodies:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > LARGEST_BODY:
-                raise HTTPException(413, f"A run request has at most {LARGEST_BODY} bytes.")
+                raise HTTPException(413, f"A request has at most {LARGEST_BODY} bytes.")
             return message
 
         await self._app(scope, counted, send)

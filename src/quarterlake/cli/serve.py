@@ -1,0 +1,40 @@
+"""The verb that hands out releases over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from quarterlake.cli.context import DebugOption, LakeOption, settings_of
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def serve(
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="0 takes any.", min=0, max=65535)] = 8080,
+    is_open: Annotated[
+        bool, typer.Option("--open", help="Ask for no key; only on a loopback address.")
+    ] = False,
+    lake: LakeOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Serve the delivery API: releases, and URLs that download them. /docs shows it."""
+    from quarterlake.domain.errors import UsageError
+    from quarterlake.lake.location import open_lake
+
+    try:
+        from quarterlake.delivery.app import create_app
+        from quarterlake.web.server import serve as serve_app
+    except ImportError as missing:
+        raise UsageError(
+            f"Delivery needs more than is installed ({missing}). Install it with `pip install 'quarterlake[delivery]'`."
+        ) from missing
+    if is_open and host not in _LOOPBACK:
+        raise UsageError(
+            f"--open lets in everybody who reaches {host}. Leave it out, or listen on 127.0.0.1."
+        )
+    settings = settings_of(lake, None, None)
+    with open_lake(settings.lake, settings.s3, settings.scratch) as opened:
+        serve_app(create_app(opened.aggregated, settings.delivery, is_open=is_open), host, port)

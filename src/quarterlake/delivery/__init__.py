@@ -1,0 +1,1 @@
+"""Handing out releases: what is published, and URLs that give it."""
