@@ -54,7 +54,7 @@ class DatasetOutcome:
 
     `refused` names the files that could not be read, `drift` where files left the contract; `published` are releases that this
     run made, `current` those that stood already; `stopped` are periods whose gates said no, `stale` those whose release no build replaces though its records changed;
-    `outdated` are periods whose release was made from other records than those of now; `records_by_month` counts the accepted;
+    `outdated` are periods whose release was made from other records than those of now, `due` complete ones without any; `records_by_month` counts the accepted;
     `landing` numbers the newest landing that was looked at.
     """
 
@@ -73,6 +73,7 @@ class DatasetOutcome:
     absent: list[str] = field(default_factory=list)
     stale: dict[str, str] = field(default_factory=dict)
     outdated: list[str] = field(default_factory=list)
+    due: list[str] = field(default_factory=list)
     records_by_month: dict[str, int] = field(default_factory=dict)
     landing: int = 0
 
@@ -155,10 +156,13 @@ class Pipeline:
         return list(wishes.datasets) or known
 
     def curate(self, dataset: str) -> DatasetOutcome:
-        """Parse and curate what has landed; say which releases that makes outdated. No build is made."""
+        """Parse and curate what has landed; say which releases that makes outdated, and which are due. No build is made."""
         outcome, curated = self._curated(dataset)
         if curated is not None:
             outcome.outdated = [release.period for release in self._outdated(curated)]
+            published = {release.period for release in current_releases(self.lake.aggregated, dataset)}
+            complete = [found.period.name for found in outcome.completeness if found.is_complete]
+            outcome.due = [name for name in complete if name not in published]
         return outcome
 
     def process(self, dataset: str, wishes: Wishes) -> DatasetOutcome:

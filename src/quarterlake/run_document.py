@@ -65,6 +65,7 @@ def run_document(
                 "records_by_month": outcome.records_by_month,
                 "waiting": {c.period.name: c.waits_for for c in outcome.completeness if not c.is_complete},
                 "outdated": outcome.outdated,
+                "due": outcome.due,
                 "builds": [{"period": b.period, "build": b.id} for b in outcome.builds],
                 "gates": [
                     {"period": r.period, "passed": r.passed, "gates": r.gates} for r in outcome.reports

@@ -1,0 +1,1 @@
+"""What the DAGs know of quarterlake: its services' HTTP interface and its periods. Nothing of its code."""

@@ -1,0 +1,139 @@
+"""The tasks: each one call of a service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import (
+    Asset,
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryRule,
+    get_current_context,
+    task,
+)
+from airflow.sdk.exceptions import AirflowSkipException
+
+from quarterlake_orchestration.client import Client, RefusedError
+from quarterlake_orchestration.periods import months_of, publish_period
+from quarterlake_orchestration.settings import Settings, read_settings
+
+LANDED = Asset("quarterlake_landed", uri="quarterlake://raw/landed")
+"""An event a period whose data has landed and is curated, its partition the period's first month."""
+RELEASED = Asset("quarterlake_released", uri="quarterlake://aggregated/releases")
+"""An event a data set and period that was published; its extra names the releases, with their hashes."""
+
+
+def task_options(settings: Settings) -> dict[str, Any]:
+    """Retry what may help, soon and then later; never what the data is to blame for."""
+    return {
+        "retries": settings.retries,
+        "retry_delay": timedelta(seconds=settings.retry_seconds),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=15),
+        "execution_timeout": timedelta(seconds=settings.run_seconds + 600),
+        "retry_policy": ExceptionRetryPolicy(
+            rules=[RetryRule(exception=RefusedError, action=RetryAction.FAIL, reason="the data or the request is wrong")]
+        ),
+    }
+
+
+def caller() -> str:
+    """Airflow's ids of the running task: they are kept with the build and the release that the run makes."""
+    ti = get_current_context()["ti"]
+    name = f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.try_number}"
+    return "".join(letter if "!" <= letter <= "~" else "_" for letter in name)[:300]
+
+
+@task
+def ingest() -> dict[str, Any]:
+    """Land what is new in the source folder. Returns what landed, with hashes."""
+    found = Client(read_settings()).run("ingest", caller=caller())["ingest"]
+    return {name: found[name] for name in ("landed", "unchanged", "corrections", "duplicates", "unfinished")}
+
+
+@task(outlets=[LANDED], multiple_outputs=False)
+def curate(ingested: dict[str, Any], **context: Any) -> list[str]:
+    """Parse and curate; say that the period has landed. Returns the periods to publish that its event does not ask for."""
+    settings = read_settings()
+    key = context["partition_key"]
+    datasets = Client(settings).run("curate", caller=caller())["datasets"]
+    months = months_of(key, settings.ingest)
+    records = {
+        held["dataset"]: sum(held["records_by_month"].get(month, 0) for month in months) for held in datasets
+    }
+    present = {dataset: count for dataset, count in records.items() if count}
+    own = publish_period(key, settings.publish)
+    late = sorted({name for held in datasets for name in [*held["outdated"], *(d for d in held["due"] if d != own)]})
+    if not present:
+        waiting = {held["dataset"]: held["waiting"] for held in datasets}
+        raise AirflowSkipException(f"No record of {', '.join(months)} has landed. Waiting: {waiting}")
+    context["outlet_events"][LANDED].extra = {
+        "records": present,
+        "landed": [{k: m[k] for k in ("dataset", "source", "sha256")} for m in ingested["landed"]][:500],
+    }
+    return late
+
+
+@task
+def datasets_of(period: str) -> list[str]:
+    """The data sets that hold records of a publish period."""
+    settings = read_settings()
+    try:
+        result = Client(settings).run("curate", caller=caller())
+    except RefusedError as refused:  # the data set at fault is refused by name when it is processed
+        if refused.result is None:
+            raise
+        result = refused.result
+    return [
+        held["dataset"]
+        for held in result["datasets"]
+        if any(publish_period(month, settings.publish) == period for month in held["records_by_month"])
+    ]
+
+
+def _stage(stage: str, dataset: str, period: str, *, allow_incomplete: bool = False) -> dict[str, Any]:
+    result = Client(read_settings()).run(
+        stage, caller=caller(), dataset=dataset, period=period, allow_incomplete=allow_incomplete
+    )
+    [found] = result["datasets"]
+    kept = ("dataset", "totals", "builds", "published", "current")
+    return {**{name: found[name] for name in kept}, "releases": result["releases"]}
+
+
+@task
+def process(dataset: str, period: str, allow_incomplete: bool = False) -> dict[str, Any]:
+    """Make the build of a data set and period."""
+    return _stage("process", dataset, period, allow_incomplete=allow_incomplete)
+
+
+@task
+def validate(dataset: str, period: str, allow_incomplete: bool = False) -> dict[str, Any]:
+    """Look at its gates."""
+    return _stage("validate", dataset, period, allow_incomplete=allow_incomplete)
+
+
+@task(outlets=[RELEASED])
+def publish(dataset: str, period: str, allow_incomplete: bool = False, **context: Any) -> dict[str, Any]:
+    """Publish it, unless it is published."""
+    done = _stage("publish", dataset, period, allow_incomplete=allow_incomplete)
+    context["outlet_events"][RELEASED].extra = {
+        "dataset": dataset,
+        "period": period,
+        "published": done["published"],
+        "current": done["current"],
+        "files": [file for release in done["releases"] for file in release["files"]][:500],
+    }
+    return done
+
+
+def period_of(context: dict[str, Any]) -> str:
+    """The publish period of a run: its partition, else its parameter."""
+    return str(context.get("partition_key") or context["params"]["period"])
+
+
+def confs(periods: Sequence[str]) -> list[dict[str, str]]:
+    """The configurations of runs of `run_period`, one a period."""
+    return [{"period": period} for period in periods]
