@@ -28,6 +28,17 @@ demo-large: $(VENV)/demo.stamp ## The same on TPC-H orders and line items (7.5 m
 	$(BIN)/python demo/lay_out_tpch.py data_source_large
 	$(BIN)/quarterlake run data_source_large --lake lake_large
 
+##@ The stack
+
+.PHONY: env
+env: ## Write .env with random secrets, unless there is one
+	$(PYTHON) config/make_env.py
+
+.PHONY: run
+run: ## Ingest and publish a period in the running stack: make run PERIOD=2013-Q1
+	@test -n "$(PERIOD)" || { echo "Name the period: make run PERIOD=2013-Q1" >&2; exit 2; }
+	docker compose exec -T airflow-scheduler python -m quarterlake_orchestration.run $(PERIOD)
+
 ##@ Work on it
 
 # Tests of Spark on S3 need its jars, which Maven fetches; without Java or Maven those tests are skipped, and say so.

@@ -66,7 +66,8 @@ def curate(ingested: dict[str, Any], **context: Any) -> list[str]:
     }
     present = {dataset: count for dataset, count in records.items() if count}
     own = publish_period(key, settings.publish)
-    late = sorted({name for held in datasets for name in [*held["outdated"], *(d for d in held["due"] if d != own)]})
+    # A later period that is due has an event of its own still to come.
+    late = {name for held in datasets for name in [*held["outdated"], *(d for d in held["due"] if d < own)]}
     if not present:
         waiting = {held["dataset"]: held["waiting"] for held in datasets}
         raise AirflowSkipException(f"No record of {', '.join(months)} has landed. Waiting: {waiting}")
@@ -74,7 +75,7 @@ def curate(ingested: dict[str, Any], **context: Any) -> list[str]:
         "records": present,
         "landed": [{k: m[k] for k in ("dataset", "source", "sha256")} for m in ingested["landed"]][:500],
     }
-    return late
+    return sorted(late)
 
 
 @task

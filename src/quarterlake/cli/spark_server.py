@@ -27,12 +27,14 @@ def spark_server(
     settings = settings_of(lake, None, None)
     with open_lake(settings.lake, settings.s3, settings.scratch) as opened:
         properties, secrets = server_settings(settings.spark, opened, settings.s3)
+    address = socket.gethostbyname(host)
+    cluster = settings.spark.is_cluster
     properties |= {
-        "spark.connect.grpc.binding.address": socket.gethostbyname(host),
+        "spark.connect.grpc.binding.address": address,
         "spark.connect.grpc.binding.port": str(port),
-        # Executors on other machines call the driver back under its name.
-        "spark.driver.host": socket.gethostname() if settings.spark.is_cluster else "127.0.0.1",
-        "spark.driver.bindAddress": "0.0.0.0" if settings.spark.is_cluster else "127.0.0.1",  # noqa: S104
+        # Executors on other machines call the driver back, at the address where its clients do.
+        "spark.driver.host": host if cluster else "127.0.0.1",
+        "spark.driver.bindAddress": address if cluster else "127.0.0.1",
     }
     folder = Path(tempfile.mkdtemp(prefix="spark-", dir=settings.scratch))
     command, environment = server_program(settings.spark, properties, secrets, folder)
