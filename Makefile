@@ -49,6 +49,12 @@ test: $(VENV)/dev.stamp $(if $(shell command -v mvn),.spark-jars) ## Run the tes
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+# Base images come from a registry; a script beside the checkout that provides them otherwise is called first.
+.PHONY: stack-test
+stack-test: $(VENV)/dev.stamp ## Build and start the stack from a clean checkout and put it to the test (needs Docker and npm)
+	test ! -x ../shared/standin-images.sh || ../shared/standin-images.sh
+	QUARTERLAKE_STACK_TEST=1 $(BIN)/python -m pytest tests/stack -s -v -x $(PYTEST_FLAGS)
+
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## Check style, format, types and who imports whom
 	$(BIN)/ruff check .

@@ -37,7 +37,9 @@ def main() -> None:
     try:
         handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        sys.exit(".env is there already and was left alone; move it away to make another. Its secrets belong to the volumes.")
+        sys.exit(
+            ".env is there already and was left alone; move it away to make another. Its secrets belong to the volumes."
+        )
     with os.fdopen(handle, "w") as file:
         file.write(filled((ROOT / ".env.example").read_text()))
     print("wrote .env with random secrets; Airflow's password is in it")

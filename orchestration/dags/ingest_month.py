@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import dag, task
-
 from quarterlake_orchestration.periods import ingest_timetable
 from quarterlake_orchestration.settings import read_settings
 from quarterlake_orchestration.stages import confs, curate, ingest, task_options
@@ -16,7 +15,7 @@ settings = read_settings()
 
 @dag(
     schedule=ingest_timetable(settings),
-    start_date=datetime(2000, 1, 1, tzinfo=timezone.utc),
+    start_date=datetime(2000, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     default_args=task_options(settings),

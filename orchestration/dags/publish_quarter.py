@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from airflow.sdk import PartitionedAssetTimetable, dag, task, task_group
-
 from quarterlake_orchestration.periods import publish_mapper
 from quarterlake_orchestration.settings import read_settings
 from quarterlake_orchestration.stages import (
@@ -29,7 +28,7 @@ def period(**context) -> str:
 
 @dag(
     schedule=PartitionedAssetTimetable(assets=LANDED, default_partition_mapper=publish_mapper(settings)),
-    start_date=datetime(2000, 1, 1, tzinfo=timezone.utc),
+    start_date=datetime(2000, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     default_args=task_options(settings),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from airflow.sdk import Param, dag, task, task_group
-
 from quarterlake_orchestration.settings import read_settings
 from quarterlake_orchestration.stages import (
     datasets_of,
@@ -40,7 +39,7 @@ def incomplete(**context) -> bool:
 
 @dag(
     schedule=None,
-    start_date=datetime(2000, 1, 1, tzinfo=timezone.utc),
+    start_date=datetime(2000, 1, 1, tzinfo=UTC),
     max_active_runs=1,
     default_args=task_options(settings),
     params={
@@ -59,7 +58,11 @@ def run_period():
 
     @task_group
     def release(dataset: str, wanted: str, anyway: bool):
-        process(dataset, wanted, anyway) >> validate(dataset, wanted, anyway) >> publish(dataset, wanted, anyway)
+        (
+            process(dataset, wanted, anyway)
+            >> validate(dataset, wanted, anyway)
+            >> publish(dataset, wanted, anyway)
+        )
 
     release.partial(wanted=wanted, anyway=anyway).expand(dataset=chosen(found))
 

@@ -38,7 +38,15 @@ class Client:
     settings: Settings
     transport: httpx.BaseTransport | None = None
 
-    def run(self, stage: str, *, caller: str, dataset: str | None = None, period: str | None = None, allow_incomplete: bool = False) -> dict[str, Any]:
+    def run(
+        self,
+        stage: str,
+        *,
+        caller: str,
+        dataset: str | None = None,
+        period: str | None = None,
+        allow_incomplete: bool = False,
+    ) -> dict[str, Any]:
         """Do a stage and return its result, its progress going to the log. When this process dies the run is cancelled.
 
         Raises:
@@ -66,7 +74,9 @@ class Client:
                     raise FailedError(event["message"])
                 _tell(event)
                 if time.monotonic() > end:
-                    raise FailedError(f"The run took longer than {self.settings.run_seconds} s (QUARTERLAKE_RUN_SECONDS); it was cancelled.")
+                    raise FailedError(
+                        f"The run took longer than {self.settings.run_seconds} s (QUARTERLAKE_RUN_SECONDS); it was cancelled."
+                    )
         except httpx.HTTPError as lost:
             raise FailedError(f"{base} was lost: {type(lost).__name__} {lost}") from lost
         raise FailedError(f"{base} ended the run without an outcome.")
@@ -75,7 +85,9 @@ class Client:
         headers = {"Authorization": f"Bearer {self.settings.token}"}
         timeout = httpx.Timeout(SILENCE_SECONDS, connect=10)
         with (
-            httpx.Client(headers=headers, timeout=timeout, transport=self.transport, trust_env=False) as client,
+            httpx.Client(
+                headers=headers, timeout=timeout, transport=self.transport, trust_env=False
+            ) as client,
             client.stream("POST", url, json=body) as answer,
         ):
             if answer.status_code != httpx.codes.OK:
@@ -88,7 +100,9 @@ class Client:
 def _refuse(url: str, answer: httpx.Response) -> None:
     text = answer.text[:1000]
     if answer.status_code == httpx.codes.UNAUTHORIZED:
-        raise RefusedError(f"{url} refuses QUARTERLAKE_SERVICE_TOKEN: it must be the same for Airflow and the services.")
+        raise RefusedError(
+            f"{url} refuses QUARTERLAKE_SERVICE_TOKEN: it must be the same for Airflow and the services."
+        )
     if answer.status_code == httpx.codes.CONFLICT or answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
         raise FailedError(f"{url} answered {answer.status_code}: {text}")
     raise RefusedError(f"{url} answered {answer.status_code}: {text}")
@@ -99,6 +113,8 @@ def _tell(event: dict[str, Any]) -> None:
         case "started":
             _log.info("run %s started", event.get("run"))
         case "progress":
-            _log.info("%s: %s of %s %s", event.get("step"), event.get("done"), event.get("of"), event.get("what"))
+            _log.info(
+                "%s: %s of %s %s", event.get("step"), event.get("done"), event.get("of"), event.get("what")
+            )
         case "waiting":
             _log.info("waiting for %s", event.get("holder"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from airflow.sdk import (
     CronPartitionTimetable,
     IdentityMapper,
@@ -44,9 +46,9 @@ def publish_mapper(settings: Settings) -> PartitionMapper:
 
 def publish_period(key: str, publish: str) -> str:
     """The publish period that holds a month. Raises ValueError for what is no month."""
-    year, _, month = key.partition("-")
-    if not (len(key) == 7 and year.isdecimal() and month.isdecimal() and 1 <= int(month) <= 12):
+    if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", key):
         raise ValueError(f"{key!r} is no month such as 2025-01")
+    year, month = key.split("-")
     return {"month": key, "quarter": f"{year}-Q{(int(month) + 2) // 3}", "year": year}[publish]
 
 

@@ -35,7 +35,11 @@ def task_options(settings: Settings) -> dict[str, Any]:
         "max_retry_delay": timedelta(minutes=15),
         "execution_timeout": timedelta(seconds=settings.run_seconds + 600),
         "retry_policy": ExceptionRetryPolicy(
-            rules=[RetryRule(exception=RefusedError, action=RetryAction.FAIL, reason="the data or the request is wrong")]
+            rules=[
+                RetryRule(
+                    exception=RefusedError, action=RetryAction.FAIL, reason="the data or the request is wrong"
+                )
+            ]
         ),
     }
 

@@ -1,0 +1,1 @@
+"""The stack, with real containers; `make stack-test` runs these."""
