@@ -49,6 +49,17 @@ test: $(VENV)/dev.stamp $(if $(shell command -v mvn),.spark-jars) ## Run the tes
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+# Airflow has an environment of its own, as it has an image of its own.
+.PHONY: test-orchestration
+test-orchestration: $(VENV)-airflow/stamp ## Test the DAGs, in an environment of their own
+	cd orchestration && AIRFLOW_HOME=$(CURDIR)/$(VENV)-airflow/home AIRFLOW__CORE__LOAD_EXAMPLES=false \
+		../$(VENV)-airflow/bin/python -m pytest -p no:cacheprovider $(PYTEST_FLAGS)
+
+$(VENV)-airflow/stamp: orchestration/requirements-test.txt
+	$(call make-environment,$(VENV)-airflow)
+	$(VENV)-airflow/bin/python -m pip --disable-pip-version-check --quiet --no-input install --no-deps --require-hashes -r orchestration/requirements-test.txt
+	@touch $@
+
 # Base images come from a registry; a script beside the checkout that provides them otherwise is called first.
 .PHONY: stack-test
 stack-test: $(VENV)/dev.stamp ## Build and start the stack from a clean checkout and put it to the test (needs Docker and npm)
@@ -93,6 +104,8 @@ lock: ## Remake the lock files (LOCK_FLAGS=--upgrade takes the newest versions)
 	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml --extra delivery -o requirements/delivery.txt
 	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml --extra spark-local -o requirements/spark-server.txt
 	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
+	$(LOCK) $(LOCK_FLAGS) orchestration/requirements.in -o orchestration/requirements.txt
+	$(LOCK) $(LOCK_FLAGS) -c orchestration/requirements.txt orchestration/requirements.in orchestration/test.in -o orchestration/requirements-test.txt
 	rm -rf $(VENV)-lock
 
 .PHONY: spark-jars
@@ -108,7 +121,7 @@ spark-jars-lock: ## Remake spark/jars.lock after a change of spark/pom.xml
 
 .PHONY: clean
 clean: ## Remove the environment and all that was made here, except lakes, data and contracts
-	rm -rf $(VENV) $(VENV)-lock .spark-jars bench/.work demo/.work dist .coverage .coverage.* \
+	rm -rf $(VENV) $(VENV)-lock $(VENV)-airflow .spark-jars bench/.work demo/.work dist .coverage .coverage.* \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find src tests demo bench -name __pycache__ -type d -prune -exec rm -rf {} +
 

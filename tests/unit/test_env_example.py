@@ -1,0 +1,54 @@
+"""`.env.example` has every variable of the stack, each explained, and nothing else; `make env` fills in what is secret."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from config.make_env import filled
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = (ROOT / ".env.example").read_text()
+NAMES = re.findall(r"(?m)^([A-Z0-9_]+)=", EXAMPLE)
+USED = {
+    name
+    for file in ("compose.yaml", "compose.cluster.yaml")
+    for name in re.findall(r"\$\{([A-Z0-9_]+)", (ROOT / file).read_text())
+}
+
+
+def test_every_variable_of_the_stack_is_there_and_used() -> None:
+    assert sorted(NAMES) == sorted(USED)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_is_explained(name: str) -> None:
+    lines = EXAMPLE.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith(f"{name}="))
+    while not lines[at].startswith("#"):
+        assert lines[at].strip(), f"{name} has no comment above it"
+        at -= 1
+
+
+def test_no_secret_of_the_example_stays_and_no_two_are_alike() -> None:
+    first, second = filled(EXAMPLE), filled(EXAMPLE)
+    assert "change-me" not in first
+    found = dict(re.findall(r"(?m)^([A-Z0-9_]+)=(.*)$", first))
+    other = dict(re.findall(r"(?m)^([A-Z0-9_]+)=(.*)$", second))
+    secret = {
+        name for name in found if name.endswith(("SECRET", "KEY", "PASSWORD", "TOKEN")) and name != "S3_KEY"
+    }
+    assert len(secret) > 10
+    assert all(found[name] and found[name] != other[name] for name in secret)
+    assert len({found[name] for name in secret}) == len(secret)
+    assert len(found["AIRFLOW_JWT_SECRET"]) >= 64
+    assert len(found["QUARTERLAKE_SERVICE_TOKEN"]) >= 32
+
+
+def test_the_example_runs_as_it_is() -> None:
+    found = dict(re.findall(r"(?m)^([A-Z0-9_]+)=(.*)$", EXAMPLE))
+    assert len(found["AIRFLOW_JWT_SECRET"]) >= 64
+    assert len(found["QUARTERLAKE_SERVICE_TOKEN"]) >= 32
+    assert len(found["QUARTERLAKE_DELIVERY_KEY"]) >= 32
+    assert (found["AIRFLOW_USER"], found["AIRFLOW_PASSWORD"]) == ("airflow", "airflow")
