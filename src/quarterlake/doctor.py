@@ -6,12 +6,11 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from quarterlake.domain.errors import QuarterlakeError
 from quarterlake.lake.location import open_lake
 from quarterlake.processing.engines.spark_server import find_java, find_spark, is_listening
-from quarterlake.processing.engines.spark_session import JARS, PORT
+from quarterlake.processing.engines.spark_session import JARS, address_of
 
 if TYPE_CHECKING:
     from quarterlake.settings import Settings
@@ -61,9 +60,11 @@ def examine_spark(settings: Settings, *, on_s3: bool) -> list[dict[str, str | No
     found: list[dict[str, str | None]] = [{"part": "client", "found": f"pyspark {client}", "problem": None}]
     options = settings.spark
     if options.remote:
-        address = urlsplit(options.remote.split(";")[0])
-        answers = is_listening(address.hostname or "", address.port or PORT, seconds=_SECONDS)
-        problem = None if answers else "nothing answers there; start the server or correct SPARK_REMOTE"
+        try:
+            answers = is_listening(*address_of(options.remote), seconds=_SECONDS)
+            problem = None if answers else "nothing answers there; start the server or correct SPARK_REMOTE"
+        except QuarterlakeError as wrong:
+            problem = str(wrong)
         return [*found, {"part": "server", "found": options.shown_remote, "problem": problem}]
     for part, find in (("java", find_java), ("spark", find_spark)):
         try:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from quarterlake.domain.errors import UsageError
 from quarterlake.lake.location import open_lake
 from quarterlake.processing.engines.duckdb import DuckDBEngine
-from quarterlake.processing.engines.spark_tasks import Answer, Task, answering
+from quarterlake.processing.engines.spark_tasks import VERSION, Answer, Task, answering
 from quarterlake.settings import read_settings
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ def perform(lake: str, task: Task) -> Answer:
 
 
 def _perform(url: str, task: Task) -> bytes:
+    if task.version != VERSION:
+        raise UsageError(
+            f"Spark's workers have quarterlake {VERSION}, this is {task.version}. Install the same version into the Python that "
+            "the server's PYSPARK_PYTHON names."
+        )
     settings = read_settings({"QUARTERLAKE_LAKE": url})
     with open_lake(settings.lake, settings.s3, settings.scratch) as lake:
         engine = DuckDBEngine(lake, memory=settings.memory, threads=1)

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quarterlake.domain.errors import AggregateError, QuarterlakeError
+from quarterlake.domain.errors import AggregateError, QuarterlakeError, UsageError
 from quarterlake.lake.location import open_lake
 from quarterlake.lake.s3_options import S3Options
 from quarterlake.overview import ledger_entries, reject_entries
 from quarterlake.processing.engines.spark_options import SparkOptions
 from quarterlake.processing.engines.spark_server import local_server
-from quarterlake.processing.engines.spark_session import JARS, server_settings
+from quarterlake.processing.engines.spark_session import JARS, address_of, server_settings
+from quarterlake.processing.engines.spark_tasks import Task
 from quarterlake.publishing.verify import verify
+from quarterlake.spark_worker import perform
 from tests.integration.conftest import BUCKET, LakeTarget
 from tests.integration.lakes import Scene, contract_yaml, curated_rows, names, sales, summary_rows
 
@@ -125,7 +127,58 @@ def no_key_and_other_columns(scene: Scene) -> None:
     scene.put("sales_2026-03.ndjson", "\n".join([*lines, "{broken", ""]).encode())
 
 
-SCENES = [clean, corrected_and_rejected, sequenced, doubles, no_key_and_other_columns]
+def emptied_month(scene: Scene) -> None:
+    scene.declare(
+        contract_yaml(
+            SALES, key=["sale_id"], gates=LENIENT, extra={"recordTime": "sold_at", "dimensions": "[store]"}
+        )
+    )
+    scene.put_months(*FIRST_QUARTER)
+    moved = [(key, time.replace("2026-01", "2026-02"), *rest) for key, time, *rest in sales("2026-01")]  # type: ignore[attr-defined]
+    scene.put("sales_2026-02_moved.csv", moved)
+
+
+def wide_decimals(scene: Scene) -> None:
+    columns = [
+        ("at", "timestamp"),
+        ("kind", "string"),
+        ("a", "decimal(20,4)"),
+        ("b", "decimal(38,10)"),
+        ("c", "decimal(38,0)"),
+    ]
+    scene.declare(contract_yaml(columns, gates=LENIENT, extra={"recordTime": "at", "dimensions": "[kind]"}))
+    for month in FIRST_QUARTER:
+        rows = [
+            (
+                f"{month}-{1 + n % 27:02d}T00:00:00Z",
+                "xy"[n % 2],
+                f"{400000 + n}.{1000 + n}",
+                f"{n}.0000000{n % 9}01",
+                10**12 + n,
+            )
+            for n in range(60)
+        ]
+        scene.put(f"sales_{month}.csv", rows, ("at", "kind", "a", "b", "c"))
+
+
+def other_names(scene: Scene) -> None:
+    scene.dataset = "straße_2"
+    folder = scene.root / "aggregates" / scene.dataset
+    folder.mkdir(parents=True)
+    (folder / "by_store.sql").write_text("SELECT store, count(*) AS n FROM `straße_2` GROUP BY store")
+    clean(scene)
+
+
+SCENES = [
+    emptied_month,
+    wide_decimals,
+    other_names,
+    clean,
+    corrected_and_rejected,
+    sequenced,
+    doubles,
+    no_key_and_other_columns,
+]
 
 
 @pytest.mark.parametrize("prepare", SCENES)
@@ -142,8 +195,11 @@ def test_both_engines_give_the_same(
     with embedded.pipeline() as one, cluster.pipeline() as other:
         assert list(reject_entries(other, None)) == list(reject_entries(one, None))
         assert ledger_entries(other, None) == ledger_entries(one, None)
-        assert list(map(nans_named, curated_rows(other))) == list(map(nans_named, curated_rows(one)))
-        assert_alike(summary_rows(other), summary_rows(one))
+        name = ours.dataset
+        assert list(map(nans_named, curated_rows(other, name))) == list(
+            map(nans_named, curated_rows(one, name))
+        )
+        assert_alike(summary_rows(other, name), summary_rows(one, name))
         assert columns(theirs) == columns(ours)
         for release in theirs.published:
             assert all(file.holds for file in verify(other.lake, release))
@@ -222,12 +278,51 @@ def test_a_run_with_nothing_new_does_not_even_connect(tmp_path: Path, spark_remo
     assert names(nowhere.run().current) == ["sales@2026-Q1.1"]
 
 
-def test_a_server_takes_no_calls_without_its_token(spark_remote: tuple[str, Path]) -> None:
-    from pyspark.errors import PySparkException
-    from pyspark.sql.session import SparkSession
+def test_results_do_not_depend_on_what_a_server_is_set_to(tmp_path: Path) -> None:
+    options = SparkOptions(master="local[1]", memory="1g", environment=dict(os.environ))
+    loose = {
+        "spark.ui.enabled": "false",
+        "spark.sql.ansi.enabled": "false",
+        "spark.sql.session.timeZone": "Asia/Tokyo",
+    }
+    with local_server(options, loose, {}, tmp_path) as remote:
+        scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")), environment=engine(remote))
+        clean(scene)
+        folder = scene.root / "aggregates" / "sales"
+        folder.mkdir(parents=True)
+        (folder / "wrong.sql").write_text(
+            "SELECT store, sum(CAST(sale_id AS INT)) AS n FROM sales GROUP BY store"
+        )
+        with pytest.raises(
+            AggregateError, match=r"wrong\.sql:1:1: the engine refuses it: .*CAST_INVALID_INPUT"
+        ):
+            scene.run()
 
-    with pytest.raises(PySparkException):
-        SparkSession.builder.remote(spark_remote[0].split("/;")[0]).create().sql("SELECT 1").collect()
+
+def test_workers_of_another_version_are_refused(tmp_path: Path) -> None:
+    answer = perform(str(tmp_path), Task("sample", (), "0.0.1, parser 1"))
+    assert answer.error == "UsageError"
+    assert "this is 0.0.1, parser 1" in answer.message
+
+
+@pytest.mark.parametrize(
+    "remote", ["sc://localhost:abc", "sc://h:99999", "localhost:15002", "sc://", "sc://[::1"]
+)
+def test_an_address_that_is_none_is_refused(remote: str) -> None:
+    with pytest.raises(UsageError, match="is no Spark Connect address"):
+        address_of(remote)
+
+
+def test_a_server_takes_no_calls_without_its_token(tmp_path: Path, spark_remote: tuple[str, Path]) -> None:
+    address = spark_remote[0].split("/;")[0]
+    for remote in (address, f"{address}/;token=another"):
+        scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")), environment=engine(remote))
+        clean(scene)
+        with pytest.raises(
+            UsageError, match=r"refuses the token, or there is none\. Set SPARK_REMOTE="
+        ) as refused:
+            scene.run()
+        assert "another" not in str(refused.value)
 
 
 def test_no_secret_is_in_the_log_or_in_the_settings(

@@ -53,6 +53,11 @@ org.apache.spark.SparkException: EOFException occurred while reading the port nu
         ("java.io.FileNotFoundException: Bucket curated does not exist", StoreUnavailableError, "bucket"),
         ("[PATH_NOT_FOUND] Path does not exist: file:/lake/x", EngineUnavailableError, "see the same store"),
         ("java.lang.OutOfMemoryError: Java heap space", EngineUnavailableError, "QUARTERLAKE_SPARK_MEMORY"),
+        (
+            "IllegalStateException: Cannot call methods on a stopped SparkContext.",
+            EngineUnavailableError,
+            "QUARTERLAKE_SPARK_MEMORY",
+        ),
         (LOST, EngineUnavailableError, "did not finish its work: ExecutorLostFailure"),
     ],
 )

@@ -169,10 +169,12 @@ class _Spark:
     def square_sum(self, measure: Measure) -> str:
         """In 64 bits where they hold it, else in two halves of 32, else in wide decimals."""
         name, scale = measure.name(self), measure.column.type.scale
+        # A product of more than 38 digits would lose decimals without a word; no value here has more than 18.
+        narrow = f"CAST({name} AS DECIMAL({_LONG_DIGITS}, {scale}))"
         if measure.largest**2 >= _LONG:
             wide = f"CAST({name} AS DECIMAL(38, 0)) * {name}"
-            return f"sum({wide})" if scale == 0 else f"sum(CAST({name} AS DECIMAL(19, {scale})) * {name})"
-        unscaled = f"CAST({name} * {10**scale} AS BIGINT)" if scale else f"CAST({name} AS BIGINT)"
+            return f"sum({wide})" if scale == 0 else f"sum({narrow} * CAST({name} AS DECIMAL(19, {scale})))"
+        unscaled = f"CAST({narrow} * {10**scale} AS BIGINT)" if scale else f"CAST({name} AS BIGINT)"
         square = f"{unscaled} * {unscaled}"
         if measure.count * measure.largest**2 < _LONG:
             return f"sum({square})"

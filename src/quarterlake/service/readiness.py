@@ -6,12 +6,11 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from quarterlake.domain.errors import QuarterlakeError
 from quarterlake.lake.location import open_lake
 from quarterlake.processing.engines.spark_server import is_listening
-from quarterlake.processing.engines.spark_session import PORT
+from quarterlake.processing.engines.spark_session import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +32,11 @@ def processing_problems(settings: Settings) -> list[str]:
     problems = _zone_problems(settings, ("raw", "curated", "aggregated"))
     remote = settings.spark.shown_remote
     if settings.engine == "spark" and remote:
-        address = urlsplit(remote)
-        if not is_listening(address.hostname or "", address.port or PORT, seconds=_SECONDS):
-            problems.append(f"No Spark Connect server answers at {remote}.")
+        try:
+            if not is_listening(*address_of(remote), seconds=_SECONDS):
+                problems.append(f"No Spark Connect server answers at {remote}.")
+        except QuarterlakeError as wrong:
+            problems.append(str(wrong))
     return problems
 
 

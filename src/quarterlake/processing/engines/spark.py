@@ -91,7 +91,9 @@ class SparkEngine:
 
     def parse(self, requests: Iterable[ParseRequest]) -> Iterator[ParsedFile]:
         """See the port."""
-        tasks = [Task("parse", (request,)) for request in requests]
+        # The largest first, so that none of them is left for the end.
+        ordered = sorted(requests, key=lambda request: -request.manifest.size)
+        tasks = [Task("parse", (request,)) for request in ordered]
         return (msgspec.json.decode(found, type=ParsedFile) for found in self._run(tasks))
 
     def distinct(self, parsed: Sequence[ParsedFile], columns: Sequence[str], limit: int) -> dict[str, int]:

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from quarterlake.processing.engines.port import PeriodView
     from quarterlake.processing.user_sql import UserAggregate
 
-_IN_MEMORY = 2_000_000
-"""So many records may have their values kept for quartiles: about 60 bytes each in the heap."""
+_IN_MEMORY = 5_000_000
+"""So many values may be kept in the heap for quartiles, at about 60 bytes each."""
+_NOT_THE_USERS = frozenset({"PATH_NOT_FOUND", "FAILED_READ_FILE", "FILE_NOT_EXIST", "INVALID_HANDLE"})
+"""Conditions that no SQL of a user's can bring about."""
 
 _DATA_EXCEPTION = r"SQLSTATE: 22[0-9A-Z]{3}"
 """The SQL standard's class of errors in the data: a division by zero, a cast that fails, an overflow."""
@@ -65,7 +67,7 @@ def summary(spark: SparkSession, view: PeriodView, table: str) -> DataFrame:
     columns = summary_sql.measured_columns(view.contract)
     ranges = tuple(spark.sql(summary_sql.ranges_query(SPARK, columns, table)).collect()[0])
     measured = summary_sql.measures(view.dataset, columns, ranges)
-    in_memory = int(ranges[0]) <= _IN_MEMORY
+    in_memory = int(ranges[0]) * len(columns) <= _IN_MEMORY
     exact = summary_sql.collecting_query if in_memory else summary_sql.exact_query
     parts = {summary_sql.EXACT: exact(SPARK, dimensions, measured, table)}
     ordered = summary_sql.ordered_query(SPARK, dimensions, measured, _in_order(view, table))
@@ -95,7 +97,7 @@ def user_aggregate(spark: SparkSession, view: PeriodView, table: str, aggregate:
     Raises AggregateError where its result cannot be published.
     """
     source = _in_order(view, table) if aggregate.order_sensitive else table
-    spark.sql(f"SELECT * FROM {source}").createOrReplaceTempView(view.dataset)
+    spark.sql(f"SELECT * FROM {source}").createOrReplaceTempView(SPARK.identifier(view.dataset))
     described = spark.sql(aggregate.spark).dtypes
     return spark.sql(published_query(SPARK, view, aggregate, aggregate.spark, described, _stored_as))
 
@@ -109,7 +111,9 @@ def users_mistakes(aggregate: UserAggregate) -> Iterator[None]:
         yield
     except PySparkException as refused:
         text = str(refused)
-        if not isinstance(refused, AnalysisException) and not re.search(_DATA_EXCEPTION, text):
+        condition = str(refused.getCondition() or "").split(".")[0]
+        is_users = isinstance(refused, AnalysisException) or re.search(_DATA_EXCEPTION, text)
+        if not is_users or condition in _NOT_THE_USERS or "_quarterlake_" in text.splitlines()[0]:
             raise
         message = text.splitlines()[0][:500]
         named = re.search(r"`([^`]+)`", message)

@@ -14,7 +14,7 @@ from quarterlake.processing.engines.spark_writing import write_parquet
 from quarterlake.processing.sql_dialects import SPARK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pyspark.sql.dataframe import DataFrame
     from pyspark.sql.session import SparkSession
@@ -74,6 +74,7 @@ class SparkCurator:
         folder = f"{first.dataset}/spark-{secrets.token_hex(8)}"
         written = write_parquet(kept, self._curated, folder)
         counted = self._count(written, folder)
+        written = self._filled(written, counted)
         for number, request in enumerate(requests):
             identity = str(observation.get[f"m{number}"]) if first.contract.key else ""
             yield self._document(request, buckets, written, counted, identity)
@@ -105,6 +106,11 @@ class SparkCurator:
         if request.rivals:
             return spread.selectExpr("*", lost).repartitionById(len(buckets), col("_task"))
         return spread.repartitionById(len(buckets), col("_task")).selectExpr("*", lost)
+
+    def _filled(self, written: Sequence[StoredObject], counted: Mapping[str, object]) -> list[StoredObject]:
+        """The files that hold a row: Spark writes one for its first task even where that has none. The others go."""
+        self._curated.delete([item.key for item in written if item.key not in counted])
+        return [item for item in written if item.key in counted]
 
     def _count(self, written: Sequence[StoredObject], folder: str) -> dict[str, dict[str, int]]:
         """For each written file its rows by `_source`."""

@@ -61,6 +61,11 @@ _RULES: tuple[tuple[str, type[QuarterlakeError], str], ...] = (
         f"Spark does not find a file of the lake: does its server see the same store or folder? {_AGAIN}",
     ),
     (
+        r"stopped SparkContext|SparkContext (?:was|has been) (?:shut ?down|stopped)",
+        EngineUnavailableError,
+        f"The Spark server stopped while it worked, perhaps for want of memory: its log says. Raise QUARTERLAKE_SPARK_MEMORY if so. {_AGAIN}",
+    ),
+    (
         r"OutOfMemoryError",
         EngineUnavailableError,
         f"The Spark server ran out of memory. Raise QUARTERLAKE_SPARK_MEMORY. {_AGAIN}",

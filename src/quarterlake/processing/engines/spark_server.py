@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 JAVA_VERSIONS = (17, 21, 25)
 """https://spark.apache.org/docs/latest/: what Spark 4.2 runs on."""
-_ON_LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+_ANYWHERE = "0.0.0.0"  # noqa: S104 - executors of a cluster have to reach the driver
 _START_SECONDS = 120
 _STOP_SECONDS = 20
 _LOG_LINES = 12
@@ -93,10 +93,12 @@ def local_server(
     given = {
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(port),
-        **_ON_LOOPBACK,
+        **driver_address(options),
         **properties,
     }
-    secrets = {**secrets, "SPARK_CONNECT_AUTHENTICATE_TOKEN": token, "SPARK_LOCAL_HOSTNAME": "localhost"}
+    secrets = {**secrets, "SPARK_CONNECT_AUTHENTICATE_TOKEN": token}
+    if not options.is_cluster:
+        secrets["SPARK_LOCAL_HOSTNAME"] = "localhost"
     submit, environment = server_program(options, given, secrets, folder)
     command = [sys.executable, "-c", _LAUNCHER, *submit]
     log = folder / "server.log"
@@ -141,6 +143,7 @@ def server_program(
         "JAVA_HOME": str(java.resolve().parents[1]),
         "PYSPARK_PYTHON": options.environment.get("PYSPARK_PYTHON") or sys.executable,
         "SPARK_NO_DAEMONIZE": "1",
+        "QUARTERLAKE_S3A_BUFFER": str(folder / "s3a"),
     }
     command = [
         *(str(home / "bin" / "spark-submit"), "--master", _master(options)),
@@ -148,6 +151,18 @@ def server_program(
         *("--properties-file", str(listed), "spark-internal"),
     ]
     return command, environment
+
+
+def driver_address(
+    options: SparkOptions, host: str | None = None, address: str | None = None
+) -> dict[str, str]:
+    """Where executors find the driver: at this machine's name, or another, on a cluster; nowhere else than here without one."""
+    if not options.is_cluster:
+        return {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    return {
+        "spark.driver.host": host or socket.gethostname(),
+        "spark.driver.bindAddress": address or _ANYWHERE,
+    }
 
 
 def _master(options: SparkOptions) -> str:

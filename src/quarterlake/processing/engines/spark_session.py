@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from quarterlake.domain.errors import EngineUnavailableError, UsageError
@@ -26,16 +27,36 @@ _CONNECT_SECONDS = 10
 PORT = 15002
 """Spark Connect's own."""
 _TRIES = 4
+_LEAST_VERSION = (4, 1)
+_UNAUTHENTICATED = re.compile(
+    r"UNAUTHENTICATED|Invalid (?:authentication )?token|No authentication token", re.IGNORECASE
+)
 _BASE = {
     "spark.ui.enabled": "false",
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    "spark.sql.ansi.enabled": "true",
     "spark.task.maxFailures": "4",
     # Python workers hold DuckDB, which the driver's heap knows nothing of.
     "spark.python.worker.reuse": "true",
 }
+_SESSION = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.caseSensitive": "false",
+    "spark.sql.decimalOperations.allowPrecisionLoss": "true",
+    "spark.sql.requireAllClusterKeysForDistribution": "false",
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
+}
+"""What results depend on, whatever a server of the user's own is set to."""
+# A server that is gone without a word is noticed after some six minutes; Connect's server takes a ping every five.
+_KEEPALIVE = [
+    ("grpc.keepalive_time_ms", 330_000),
+    ("grpc.keepalive_timeout_ms", 30_000),
+    ("grpc.http2.max_pings_without_data", 0),
+]
 _S3A = {
+    # A server's folder for spilled data; elsewhere, such as on workers of a cluster, the system's.
+    "spark.hadoop.fs.s3a.buffer.dir": "${env.QUARTERLAKE_S3A_BUFFER:-/tmp/quarterlake-s3a}",
     "spark.hadoop.fs.s3a.path.style.access": "true",
     "spark.hadoop.fs.s3a.committer.name": "magic",
     "spark.hadoop.fs.s3a.connection.establish.timeout": "10s",
@@ -79,36 +100,54 @@ def _check_client() -> None:
 @contextlib.contextmanager
 def _session(remote: str) -> Iterator[SparkSession]:
     from pyspark.errors import PySparkException
+    from pyspark.sql.connect.client.core import DefaultChannelBuilder
     from pyspark.sql.connect.client.retries import DefaultPolicy
-    from pyspark.sql.session import SparkSession
+    from pyspark.sql.connect.session import SparkSession as ConnectSession
 
-    address = urlsplit(remote.split(";", maxsplit=1)[0])
     shown = remote.split(";", maxsplit=1)[0]
-    if address.scheme != "sc" or not address.hostname:
-        raise UsageError(f"SPARK_REMOTE={shown} is no Spark Connect address. Use sc://host:port.")
-    if not is_listening(address.hostname, address.port or PORT, seconds=_CONNECT_SECONDS):
+    if not is_listening(*address_of(remote), seconds=_CONNECT_SECONDS):
         raise EngineUnavailableError(
             f"No Spark Connect server answers at {shown}. Start it or correct SPARK_REMOTE, then run the same command again."
         )
     # The error that follows says it too, as one of ours.
     warnings.filterwarnings("ignore", message=r"\[RETRIES_EXCEEDED\]")
     try:
-        session = SparkSession.builder.remote(remote).create()
+        session: Any = ConnectSession.builder.channelBuilder(
+            DefaultChannelBuilder(remote, channelOptions=_KEEPALIVE)
+        ).create()
         session.client.set_retry_policies([DefaultPolicy(max_retries=_TRIES)])
         version = session.version
     except PySparkException as refused:
+        if _UNAUTHENTICATED.search(str(refused)):
+            raise UsageError(
+                f"The Spark Connect server at {shown} refuses the token, or there is none. Set SPARK_REMOTE='{shown}/;token=…' to its "
+                "SPARK_CONNECT_AUTHENTICATE_TOKEN."
+            ) from refused
         raise EngineUnavailableError(
             f"The Spark Connect server at {shown} does not answer as one: {str(refused).splitlines()[0][:300]}"
         ) from refused
-    if not version.startswith("4."):
+    if tuple(map(int, version.split(".")[:2])) < _LEAST_VERSION:
         raise UsageError(f"The server at {shown} is Spark {version}; quarterlake needs Spark 4.1 or newer.")
-    session.conf.set("spark.sql.session.timeZone", "UTC")
-    session.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+    for name, value in _SESSION.items():
+        session.conf.set(name, value)
     try:
         yield session
     finally:
         with contextlib.suppress(Exception):
             session.stop()
+
+
+def address_of(remote: str) -> tuple[str, int]:
+    """The host and port of a Spark Connect address. Raises UsageError for what is none."""
+    shown = remote.split(";", maxsplit=1)[0]
+    try:
+        address = urlsplit(shown)
+        host, port = address.hostname, address.port or PORT
+    except ValueError:
+        host, port = None, 0
+    if host is None or address.scheme != "sc":
+        raise UsageError(f"SPARK_REMOTE={shown} is no Spark Connect address. Use sc://host:port.")
+    return host, port
 
 
 def server_settings(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from quarterlake import __version__
 from quarterlake.domain import errors
+from quarterlake.domain.parsed import PARSER_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,8 +18,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql.session import SparkSession
 
-_TASKS_AT_ONCE = 256
+VERSION = f"{__version__}, parser {PARSER_VERSION}"
+"""What the client and the workers must share: what is parsed is kept under the parser's version."""
+_TASKS_AT_ONCE = 64
 """More are several jobs, so that what is done is kept when a later one fails."""
+_JOBS_AT_ONCE = 3
+"""While the last files of one job are parsed, idle cores take those of the next."""
 _ANSWER = "number INT, answer BINARY"
 
 
@@ -26,6 +33,7 @@ class Task:
 
     method: str
     arguments: tuple[Any, ...]
+    version: str = VERSION
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -50,8 +58,13 @@ class Workers:
         Raises the error of ours that a task raised.
         """
         waiting = list(tasks)
-        for start in range(0, len(waiting), _TASKS_AT_ONCE):
-            yield from self._run(waiting[start : start + _TASKS_AT_ONCE])
+        batches = [waiting[at : at + _TASKS_AT_ONCE] for at in range(0, len(waiting), _TASKS_AT_ONCE)]
+        if len(batches) == 1:
+            yield from self._run(batches[0])
+            return
+        with ThreadPoolExecutor(_JOBS_AT_ONCE) as jobs:
+            for answers in jobs.map(lambda batch: list(self._run(batch)), batches):
+                yield from answers
 
     def _run(self, tasks: Sequence[Task]) -> Iterator[bytes]:
         numbers = self.spark.range(0, len(tasks), 1, len(tasks))
