@@ -66,6 +66,18 @@ stack-test: $(VENV)/dev.stamp ## Build and start the stack from a clean checkout
 	test ! -x ../shared/standin-images.sh || ../shared/standin-images.sh
 	QUARTERLAKE_STACK_TEST=1 $(BIN)/python -m pytest tests/stack -s -v -x $(PYTEST_FLAGS)
 
+# The picture ends with its source's hash, by which a test tells whether it is stale.
+.PHONY: docs
+docs: .mermaid/stamp ## Render docs/architecture.mmd (needs npm, and Chromium as Debian has it)
+	.mermaid/node_modules/.bin/mmdc --quiet -i docs/architecture.mmd -o docs/images/architecture.svg \
+		--configFile docs/mermaid/config.json --puppeteerConfigFile docs/mermaid/puppeteer.json --backgroundColor white
+	printf '\n<!-- sha256 of architecture.mmd: %s -->\n' "$$(sha256sum docs/architecture.mmd | cut -d' ' -f1)" >> docs/images/architecture.svg
+
+.mermaid/stamp: docs/mermaid/package.json
+	mkdir -p .mermaid && cp docs/mermaid/package.json .mermaid/
+	cd .mermaid && PUPPETEER_SKIP_DOWNLOAD=1 npm install --silent --no-package-lock --ignore-scripts
+	@touch $@
+
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## Check style, format, types and who imports whom
 	$(BIN)/ruff check .
@@ -121,7 +133,7 @@ spark-jars-lock: ## Remake spark/jars.lock after a change of spark/pom.xml
 
 .PHONY: clean
 clean: ## Remove the environment and all that was made here, except lakes, data and contracts
-	rm -rf $(VENV) $(VENV)-lock $(VENV)-airflow .spark-jars bench/.work demo/.work dist .coverage .coverage.* \
+	rm -rf $(VENV) $(VENV)-lock $(VENV)-airflow .mermaid .spark-jars bench/.work demo/.work dist .coverage .coverage.* \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find src tests demo bench -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 import sys
@@ -88,3 +89,10 @@ def test_every_setting_is_in_the_example_file() -> None:
     listed = dict(re.findall(r"^#?([A-Z][A-Z0-9_]+)=(.*)$", text, re.MULTILINE))
     assert listed == {variable.name: variable.default for variable in VARIABLES}
     assert all(variable.meaning in text for variable in VARIABLES)
+
+
+def test_the_picture_shows_the_architecture_as_it_is() -> None:
+    """`make docs` renders it again."""
+    source = (ROOT / "docs/architecture.mmd").read_bytes()
+    picture = (ROOT / "docs/images/architecture.svg").read_text(encoding="utf-8")
+    assert picture.rstrip().endswith(f"<!-- sha256 of architecture.mmd: {hashlib.sha256(source).hexdigest()} -->")
