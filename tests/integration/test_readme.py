@@ -85,14 +85,18 @@ def test_the_contract_in_the_readme_reads() -> None:
 
 
 def test_every_setting_is_in_the_example_file() -> None:
+    """Those of the stack with the stack's values, the others as comments with their defaults."""
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
-    listed = dict(re.findall(r"^#?([A-Z][A-Z0-9_]+)=(.*)$", text, re.MULTILINE))
-    assert listed == {variable.name: variable.default for variable in VARIABLES}
-    assert all(variable.meaning in text for variable in VARIABLES)
+    of_the_stack = set(re.findall(r"(?m)^([A-Z][A-Z0-9_]+)=", text))
+    others = dict(re.findall(r"(?m)^#([A-Z][A-Z0-9_]+)=(.*)$", text))
+    assert others == {v.name: v.default for v in VARIABLES if v.name not in of_the_stack}
+    assert all(f"# {v.meaning}\n#{v.name}=" in text for v in VARIABLES if v.name in others)
 
 
 def test_the_picture_shows_the_architecture_as_it_is() -> None:
     """`make docs` renders it again."""
     source = (ROOT / "docs/architecture.mmd").read_bytes()
     picture = (ROOT / "docs/images/architecture.svg").read_text(encoding="utf-8")
-    assert picture.rstrip().endswith(f"<!-- sha256 of architecture.mmd: {hashlib.sha256(source).hexdigest()} -->")
+    assert picture.rstrip().endswith(
+        f"<!-- sha256 of architecture.mmd: {hashlib.sha256(source).hexdigest()} -->"
+    )

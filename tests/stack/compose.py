@@ -67,7 +67,7 @@ class Stack:
         assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
         return done.stdout
 
-    def up(self, *options: str, seconds: float = 300) -> float:
+    def up(self, *options: str, seconds: float = 600) -> float:
         """Start everything and wait until it is healthy; the seconds that took, after the build."""
         self.compose("build")
         begun = time.monotonic()
@@ -75,7 +75,7 @@ class Stack:
         self.wait_until_healthy(seconds)
         return time.monotonic() - begun
 
-    def wait_until_healthy(self, seconds: float = 300) -> None:
+    def wait_until_healthy(self, seconds: float = 600) -> None:
         """Until every service runs and is healthy, and those that run once have ended well."""
         expected = set(self.compose("config", "--services").split())
 
@@ -96,6 +96,12 @@ class Stack:
             more = str(held["ExitCode"]) if held["State"] == "exited" else held["Health"]
             found[held["Service"]] = f"{held['State']} {more}".strip()
         return found
+
+    def image_sizes(self) -> str:
+        """Each image of the stack with its size."""
+        names = sorted(set(self.compose("config", "--images").split()))
+        command = ["docker", "image", "inspect", "--format", "{{index .RepoTags 0}} {{.Size}}", *names]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
     def down(self) -> None:
         """Stop everything and forget its volumes; the folders' contents belong to other users, so a container removes them."""
