@@ -51,8 +51,15 @@ def bound(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(app: FastAPI, host: str, port: int, stop: Callable[[], None] = lambda: None) -> None:
-    """Serve until told to stop; `stop` is called then, before connections are waited for."""
+def serve(
+    app: FastAPI,
+    host: str,
+    port: int,
+    stop: Callable[[], None] = lambda: None,
+    *,
+    connections: int = _MOST_CONNECTIONS,
+) -> None:
+    """Serve so many connections until told to stop; `stop` is called then, before they are waited for."""
     with bound(host, port) as listener:
         log_as_json()
         address = f"http://{host}:{listener.getsockname()[1]}"
@@ -63,7 +70,7 @@ def serve(app: FastAPI, host: str, port: int, stop: Callable[[], None] = lambda:
             access_log=False,
             timeout_graceful_shutdown=_STOP_SECONDS,
             timeout_keep_alive=_IDLE_SECONDS,
-            limit_concurrency=_MOST_CONNECTIONS,
+            limit_concurrency=connections,
             server_header=False,
         )
         _Server(config, stop).run(sockets=[listener])

@@ -1,0 +1,13 @@
+"""The REST interface, versioned under `/v1`."""
+
+from quarterlake.delivery.rest import contents, datasets, downloads, evidence, ledger, releases
+
+routers = [
+    datasets.router,
+    releases.router,
+    evidence.router,
+    contents.router,
+    downloads.router,
+    ledger.router,
+]
+"""All routers of REST."""
