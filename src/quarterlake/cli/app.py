@@ -24,6 +24,7 @@ from quarterlake.cli.context import (
 )
 from quarterlake.cli.contract import contract_app
 from quarterlake.cli.inspect import register as register_inspection
+from quarterlake.cli.keys import keys_app
 from quarterlake.cli.serve import serve
 from quarterlake.cli.service import service
 from quarterlake.cli.spark_server import spark_server
@@ -35,6 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
+app.add_typer(keys_app, name="keys")
 app.add_typer(
     contract_app,
     name="contract",
