@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.concurrency import run_in_threadpool
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
 
 from quarterlake.delivery.keystore import Access
 from quarterlake.delivery.problems import Problem
@@ -27,6 +27,10 @@ SESSION_SECONDS = 12 * 3600
 _SAFE = frozenset({"GET", "HEAD"})
 _bearer = HTTPBearer(
     auto_error=False, description="An API key, `ql_<id>_<secret>`, of `quarterlake keys create`."
+)
+_basic = HTTPBasic(
+    auto_error=False,
+    description="For tools that know no other way, such as `mlcroissant`: the key as the password, under any name.",
 )
 
 
@@ -109,10 +113,13 @@ class Door:
 
 
 async def _calling(
-    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+    request: Request,
+    given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    named: Annotated[HTTPBasicCredentials | None, Security(_basic)],
 ) -> Caller:
     door: Door = request.app.state.door
-    found = await door.caller(request, given.credentials if given is not None else None)
+    key = given.credentials if given is not None else named.password if named is not None else None
+    found = await door.caller(request, key)
     request.state.caller = found.name
     return found
 
