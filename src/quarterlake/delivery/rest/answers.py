@@ -67,9 +67,9 @@ def etag_of(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
-def cached(request: Request, document: BaseModel) -> Response:
-    """A document with the ETag of its bytes, or 304."""
-    body = document.model_dump_json(by_alias=True).encode()
+def cached(request: Request, document: BaseModel, *, exclude_unset: bool = False) -> Response:
+    """A document with the ETag of its bytes, or 304; fields that were not given may be left out."""
+    body = document.model_dump_json(by_alias=True, exclude_unset=exclude_unset).encode()
     return _answer(request, body, etag_of(body), "application/json")
 
 
