@@ -48,7 +48,11 @@ def create(
     ] = None,
     profile: Annotated[
         Path | None,
-        typer.Option("--profile", help="Write a profile file of Delta Sharing here.", show_default=False),
+        typer.Option(
+            "--profile",
+            help="Write a profile file of Delta Sharing here; - prints it instead of the key.",
+            show_default=False,
+        ),
     ] = None,
     url: Annotated[
         str | None,
@@ -73,11 +77,16 @@ def create(
     scopes = tuple(map(Scope.parse, scope or ())) or (READ_ALL,)
     until = None if expires is None else _instant(expires, now)
     store, options = _opened(lake)
-    with profile_written_to(profile) if profile else nullcontext() as write:
+    is_printed = profile == Path("-")
+    with nullcontext() if profile is None or is_printed else profile_written_to(profile) as write:
         text, key = create_key(store, name, scopes, now, until)
+        made = profile_of(url or options.url or _ADDRESS, text, until)
         if write is not None:
-            write(profile_of(url or options.url or _ADDRESS, text, until))
+            write(made)
     store.close()
+    if is_printed:
+        print_json(made)
+        return
     if as_json:
         print_json({"key": text, **_document(key, now)})
         return

@@ -189,7 +189,13 @@ class Catalog:
         self._loaded.set()
 
     def _record_keys(self) -> list[str]:
-        prefixes = [keys.ours(name, "releases") for name in self.store.list_folders(f"{keys.OURS}/")]
+        datasets = self.store.list_folders(f"{keys.OURS}/")
+        if not datasets and self.size:
+            # An unmounted disk looks like a folder without anything; dropping releases leaves their builds.
+            raise StoreUnavailableError(
+                f"{self.store.url} is empty, though {self.size} releases were there. Is it mounted?"
+            )
+        prefixes = [keys.ours(name, "releases") for name in datasets]
         pages = self._listers.map(self.store.list, prefixes)
         return [item.key for page in pages for item in page if item.key.endswith(".json")]
 
