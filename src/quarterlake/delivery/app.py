@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from quarterlake import __version__
-from quarterlake.delivery import gateway, health, problems, sessions
+from quarterlake.delivery import gateway, health, problems, sessions, sharing
 from quarterlake.delivery.access import AccessLedger, Door
 from quarterlake.delivery.catalog import Catalog
 from quarterlake.delivery.keyring import Keyring, install_first_key
@@ -68,6 +68,7 @@ def create_app(store: Store, options: DeliveryOptions, keystore: KeyStore, *, is
     problems.install(app)
     for router in (health.router, *routers, gateway.router):
         app.include_router(router)
+    sharing.install(app)
     sessions.install(app)
     app.openapi = lambda: _schema(app)  # type: ignore[method-assign] # as FastAPI documents it
     return app
