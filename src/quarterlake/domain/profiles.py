@@ -39,7 +39,8 @@ class Quantiles(msgspec.Struct, frozen=True):
 class Spread(msgspec.Struct, frozen=True):
     """How a column's numbers, dates, instants or lengths are spread; NaN and infinities are left out.
 
-    `mean` and `deviation` (of the sample; in seconds for dates and instants; None for a single value) are correct to some 12 digits of `max - min`.
+    `mean` and `deviation` (of the sample; None for a single value) are correct to some 12 digits of `max - min`. For dates and instants
+    they are taken from the bins that the quantiles come from, and no more exact than these; the deviation is in seconds then.
     """
 
     min: Value

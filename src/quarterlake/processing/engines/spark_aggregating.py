@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import AggregateError
 from quarterlake.processing import summary_sql
+from quarterlake.processing.profiling import profile_records
 from quarterlake.processing.published_sql import published_query
 from quarterlake.processing.sql_dialects import SPARK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pyspark.sql.dataframe import DataFrame
     from pyspark.sql.session import SparkSession
 
+    from quarterlake.domain.profiles import TableProfile
     from quarterlake.processing.engines.port import PeriodView
+    from quarterlake.processing.profiling import Row
     from quarterlake.processing.user_sql import UserAggregate
 
 _IN_MEMORY = 5_000_000
@@ -53,12 +56,21 @@ _STORED_AS = {
 """Types that are stored as others, so that every engine publishes the same: integers of 64 bits, doubles, decimals of 38 digits."""
 
 
-def observe(spark: SparkSession, view: PeriodView, table: str) -> tuple[int, dict[str, int]]:
-    """Rows of a period, and nulls by column."""
-    names = [column.name for column in view.contract.columns]
-    counted = ", ".join(f"count({SPARK.identifier(name)})" for name in names)
-    count, *present = spark.sql(f"SELECT count(*), {counted} FROM {table}").collect()[0]
-    return int(count), {name: int(count) - int(filled) for name, filled in zip(names, present, strict=True)}
+def profile(spark: SparkSession, view: PeriodView, table: str) -> tuple[TableProfile, dict[str, int]]:
+    """The profile of a period's curated records, and their number by day: statements that can be answered side by side are one job."""
+
+    def ask(queries: Sequence[str]) -> list[list[Row]]:
+        if len(queries) == 1:
+            return [[tuple(row) for row in spark.sql(queries[0]).collect()]]
+        union = " UNION ALL ".join(
+            f"SELECT {number} AS _query, * FROM ({query})" for number, query in enumerate(queries)
+        )
+        answers: list[list[Row]] = [[] for _ in queries]
+        for number, *row in spark.sql(union).collect():
+            answers[number].append(row)
+        return answers
+
+    return profile_records(SPARK, view.contract, table, ask)
 
 
 def summary(spark: SparkSession, view: PeriodView, table: str) -> DataFrame:
