@@ -135,7 +135,7 @@ def _commits(releases: Sequence[Release], aggregate: str) -> list[tuple[int, Rel
     """The releases that committed to the table, by version.
 
     Records pin the version of what they show. A commit that only hides is in none of them, but each commit takes the next
-    number: it is the first free one after those that were there when its release was published.
+    number: it is the first that is free after the period's earlier revision and after what was published before.
     """
     pinned = {
         table.version: release
@@ -143,10 +143,11 @@ def _commits(releases: Sequence[Release], aggregate: str) -> list[tuple[int, Rel
         for table in release.tables
         if table.aggregate == aggregate
     }
-    had = {(r.period, r.revision) for r in releases if _made(r, aggregate) is not None}
-    dropped = [r for r in releases if (r.period, r.revision) not in had and (r.period, r.revision - 1) in had]
-    for release in sorted(dropped, key=lambda r: (r.published_at, Period.parse(r.period))):
-        number = 1 + max(v for v, r in pinned.items() if _instant(r) <= _instant(release))
+    placed = {(r.period, r.revision): number for number, r in pinned.items()}
+    dropped = [r for r in releases if _made(r, aggregate) is None and (r.period, r.revision - 1) in placed]
+    for release in sorted(dropped, key=lambda r: (_instant(r), Period.parse(r.period))):
+        before = (number for number, r in pinned.items() if _instant(r) < _instant(release))
+        number = max([placed[release.period, release.revision - 1], *before]) + 1
         while number in pinned:
             number += 1
         pinned[number] = release
