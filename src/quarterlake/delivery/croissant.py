@@ -7,7 +7,6 @@ there is no licence and no creator in it, since nobody told us.
 from __future__ import annotations
 
 import base64
-import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -226,8 +225,8 @@ def _data_type(delta: str) -> str:
 
 
 def _identifier(text: str) -> str:
-    """A name as part of an identifier, which may not hold white space even where it is escaped."""
-    return re.sub(r"%20|\s", "_", quote(text, safe="/-._~"))
+    """A name as part of an identifier, which may not hold white space."""
+    return quote(text, safe="/-._~")
 
 
 def _instant(moment: datetime) -> str:
