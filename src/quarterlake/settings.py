@@ -95,6 +95,10 @@ VARIABLES = (
     ),
     Variable("QUARTERLAKE_S3_SIGNING_SECRET_ACCESS_KEY", "", "Its secret key.", secret=True),
     Variable("QUARTERLAKE_URL_SECONDS", "900", "How long a download URL works, 10 to 86400 seconds."),
+    Variable(
+        "QUARTERLAKE_URL", "http://127.0.0.1:8080", "The delivery API that quarterlake pull downloads from."
+    ),
+    Variable("QUARTERLAKE_KEY", "", "The key that it sends there; empty for none.", secret=True),
     Variable("QUARTERLAKE_CONTRACTS", "./contracts", "The folder of contracts, <dataset>.odcs.yaml each."),
     Variable(
         "QUARTERLAKE_AGGREGATES", "./aggregates", "The folder of aggregates, <dataset>/<name>.sql each."
@@ -135,7 +139,8 @@ VARIABLES = (
     Variable(
         "QUARTERLAKE_CACHE",
         "",
-        "Where hashes of unchanged source files are remembered; empty for the user's cache folder.",
+        "Where hashes of unchanged source files are remembered, and what quarterlake pull downloads is kept; "
+        "empty for the user's cache folder.",
     ),
     Variable("AWS_ENDPOINT_URL", "", "The S3 server's address; empty for Amazon's."),
     Variable("AWS_ENDPOINT_URL_S3", "", "The same for S3 alone; it goes before AWS_ENDPOINT_URL."),
@@ -194,6 +199,14 @@ class DeliveryOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class PullOptions:
+    """Where releases are downloaded from, and the key that opens them."""
+
+    url: str
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set, read and checked."""
 
@@ -201,6 +214,7 @@ class Settings:
     source: Path
     service_token: str | None
     delivery: DeliveryOptions
+    pull: PullOptions
     contracts: Path
     aggregates: Path
     ingest: PeriodKind
@@ -236,6 +250,7 @@ def read_settings(
             url_seconds=_parsed(found["QUARTERLAKE_URL_SECONDS"], _url_seconds),
             requests_per_minute=_parsed(found["QUARTERLAKE_REQUESTS_PER_MINUTE"], _requests),
         ),
+        pull=PullOptions(value["QUARTERLAKE_URL"], value["QUARTERLAKE_KEY"] or None),
         contracts=Path(value["QUARTERLAKE_CONTRACTS"]),
         aggregates=_parsed(found["QUARTERLAKE_AGGREGATES"], _folder),
         ingest=_parsed(found["QUARTERLAKE_INGEST_PERIOD"], PeriodKind),

@@ -25,6 +25,7 @@ from quarterlake.cli.context import (
 from quarterlake.cli.contract import contract_app
 from quarterlake.cli.inspect import register as register_inspection
 from quarterlake.cli.keys import keys_app
+from quarterlake.cli.pull import pull
 from quarterlake.cli.serve import serve
 from quarterlake.cli.service import service
 from quarterlake.cli.spark_server import spark_server
@@ -205,6 +206,7 @@ def verify(
 
 
 app.command()(clean)
+app.command()(pull)
 app.command()(serve)
 app.command()(service)
 app.command()(spark_server)
