@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
 
 from quarterlake.delivery.keystore import Access
 from quarterlake.delivery.problems import Problem
@@ -25,13 +25,19 @@ if TYPE_CHECKING:
 SESSION_COOKIE = "quarterlake_session"
 SESSION_SECONDS = 12 * 3600
 _SAFE = frozenset({"GET", "HEAD"})
-_bearer = HTTPBearer(
-    auto_error=False, description="An API key, `ql_<id>_<secret>`, of `quarterlake keys create`."
-)
-_basic = HTTPBasic(
-    auto_error=False,
-    description="For tools that know no other way, such as `mlcroissant`: the key as the password, under any name.",
-)
+SECURITY = {
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, `ql_<id>_<secret>`, of `quarterlake keys create`.",
+    },
+    "password": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "The same as a password, for programs that know no other way; the name is not looked at.",
+    },
+}
+"""How callers show who they are, for the OpenAPI schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +118,30 @@ class Door:
         return self._keyring.by_id(key_id) if time.time() < int(end) else None
 
 
-async def _calling(
-    request: Request,
-    given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-    named: Annotated[HTTPBasicCredentials | None, Security(_basic)],
-) -> Caller:
+async def calling(request: Request) -> Caller:
+    """Who sent a request, by their key or session. Raises Problem 401 and 429, and KeysUnavailableError."""
+    # A dependency of FastAPI's for the header would take as long as the rest of a warm request.
     door: Door = request.app.state.door
-    key = given.credentials if given is not None else named.password if named is not None else None
-    found = await door.caller(request, key)
-    request.state.caller = found.name
+    found = await door.caller(request, _key_in(request.headers.get("authorization")))
+    request.scope["state"]["caller"] = found.name
     return found
 
 
-async def _signed_in(request: Request) -> Caller:
+def _key_in(header: str | None) -> str | None:
+    """The key in an `Authorization` header, as a bearer token or as a password; None where it has none."""
+    scheme, _, given = (header or "").partition(" ")
+    if scheme.lower() == "bearer":
+        return given.strip()
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(given, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
+
+
+async def signed_in(request: Request) -> Caller:
+    """The same for a page, by their session alone. Raises LoginNeededError without one."""
     door: Door = request.app.state.door
     try:
         found = await door.caller(request, None)
@@ -132,7 +149,7 @@ async def _signed_in(request: Request) -> Caller:
         if refused.status == 401:  # noqa: PLR2004 - HTTP's
             raise LoginNeededError from None
         raise
-    request.state.caller = found.name
+    request.scope["state"]["caller"] = found.name
     return found
 
 
@@ -142,9 +159,9 @@ async def _administering(caller: Calling) -> Caller:
     return caller
 
 
-Calling = Annotated[Caller, Depends(_calling)]
+Calling = Annotated[Caller, Depends(calling)]
 """Who sent the request, by their key or session. Answers 401 without one."""
-SignedIn = Annotated[Caller, Depends(_signed_in)]
+SignedIn = Annotated[Caller, Depends(signed_in)]
 """The same for pages: without a session the browser is sent to the login page."""
 Administering = Annotated[Caller, Depends(_administering)]
 """The same with a scope on everything as admin. Answers 403 without it."""

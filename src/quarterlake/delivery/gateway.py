@@ -67,7 +67,7 @@ async def get_signed_file(
     caller = parts.door.signed_by(by)
     if caller is None:
         raise Problem(403, "The key that this URL was made for is live no more.")
-    request.state.caller = caller.name
+    request.scope["state"]["caller"] = caller.name
     release = parts.catalog.find(name)
     listed = files_of(release)
     if number >= len(listed):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from quarterlake.delivery.access import Caller, Calling, SignedIn
+from quarterlake.delivery.access import Caller, calling, signed_in
 from quarterlake.delivery.problems import Problem
 from quarterlake.domain.errors import UnknownDatasetError
 from quarterlake.domain.releases import checked_dataset_name, parse_release_name
@@ -33,7 +33,11 @@ class Shelf:
 
     def releases(self, dataset: str) -> tuple[Release, ...]:
         """As Catalog.releases. Raises Problem 403."""
-        self._check(checked_dataset_name(dataset))
+        if not self.caller.may_read(dataset):
+            checked_dataset_name(dataset)
+            raise Problem(
+                403, f"The key {self.caller.name} has no scope for {dataset}. Ask for one that has it."
+            )
         try:
             return self.catalog.releases(dataset)
         except UnknownDatasetError:
@@ -53,22 +57,17 @@ class Shelf:
         self.releases(dataset)
         return self.catalog.latest(dataset, period)
 
-    def _check(self, dataset: str) -> None:
-        if not self.caller.may_read(dataset):
-            raise Problem(
-                403, f"The key {self.caller.name} has no scope for {dataset}. Ask for one that has it."
-            )
+
+async def shelf_of(request: Request) -> Shelf:
+    """The shelf of who sent a request. Raises Problem 401 and 429, and KeysUnavailableError."""
+    return Shelf(request.app.state.catalog, await calling(request))
 
 
-async def _shelf(request: Request, caller: Calling) -> Shelf:
-    return Shelf(request.app.state.catalog, caller)
+async def _shelf_of_page(request: Request) -> Shelf:
+    return Shelf(request.app.state.catalog, await signed_in(request))
 
 
-async def _shelf_of_page(request: Request, caller: SignedIn) -> Shelf:
-    return Shelf(request.app.state.catalog, caller)
-
-
-OnShelf = Annotated[Shelf, Depends(_shelf)]
+OnShelf = Annotated[Shelf, Depends(shelf_of)]
 """The shelf of who sent the request."""
 PageShelf = Annotated[Shelf, Depends(_shelf_of_page)]
 """The same for pages, which send who is not logged in to the login page."""

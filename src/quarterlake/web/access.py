@@ -20,6 +20,7 @@ LEAST_TOKEN = 32
 """Characters."""
 LARGEST_BODY = 16 << 10
 """Bytes."""
+_BODILESS = frozenset({"GET", "HEAD"})
 _bearer = HTTPBearer(auto_error=False, description="The token of the server's settings.")
 
 
@@ -53,6 +54,9 @@ class LimitedBodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, counting its bytes."""
+        if scope.get("method") in _BODILESS:
+            await self._app(scope, receive, send)
+            return
         seen = 0
 
         async def counted() -> Message:

@@ -44,22 +44,23 @@ _KEPT = 2048
 
 
 class Kept:
-    """Documents of releases as bytes with their ETags, each made once."""
+    """Answers with the documents of releases, each made once."""
 
     def __init__(self, make: Callable[[Release], BaseModel]) -> None:
         self._make = make
-        self._held: dict[str, tuple[Release, bytes, str]] = {}
+        self._held: dict[str, tuple[Release, Response, str]] = {}
 
     def answer(self, request: Request, release: Release) -> Response:
         """The release's document, or 304."""
         held = self._held.get(release.name)
         if held is None or held[0] is not release:
             body = self._make(release).model_dump_json().encode()
-            held = (release, body, etag_of(body))
+            etag = etag_of(body)
+            held = (release, _whole(body, etag, "application/json"), etag)
             if len(self._held) >= _KEPT:
                 self._held.clear()
             self._held[release.name] = held
-        return _answer(request, held[1], held[2], "application/json")
+        return _unchanged(request, held[2]) or held[1]
 
 
 def etag_of(body: bytes) -> str:
@@ -80,11 +81,18 @@ def cached_text(request: Request, text: str, media_type: str) -> Response:
 
 
 def _answer(request: Request, body: bytes, etag: str, media_type: str) -> Response:
-    headers = {"ETag": etag, "Cache-Control": _FRESH}
+    return _unchanged(request, etag) or _whole(body, etag, media_type)
+
+
+def _unchanged(request: Request, etag: str) -> Response | None:
     known = request.headers.get("if-none-match")
-    if known is not None and (known.strip() == "*" or etag in known):
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type=media_type)
+    if known is None or (known.strip() != "*" and etag not in known):
+        return None
+    return Response(status_code=304, headers={"ETag": etag, "Cache-Control": _FRESH})
+
+
+def _whole(body: bytes, etag: str, media_type: str) -> Response:
+    return Response(body, headers={"ETag": etag, "Cache-Control": _FRESH}, media_type=media_type)
 
 
 def page_of(
