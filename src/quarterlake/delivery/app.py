@@ -18,6 +18,7 @@ from quarterlake.delivery.limits import Limiter
 from quarterlake.delivery.links import GatewayLinks, SignedLinks
 from quarterlake.delivery.metrics import Metrics
 from quarterlake.delivery.observing import Observed
+from quarterlake.delivery.pages import routes as pages
 from quarterlake.delivery.parts import Parts
 from quarterlake.delivery.rest import routers
 from quarterlake.delivery.signing import Signer
@@ -70,6 +71,7 @@ def create_app(store: Store, options: DeliveryOptions, keystore: KeyStore, *, is
         app.include_router(router)
     sharing.install(app)
     sessions.install(app)
+    pages.install(app)
     app.openapi = lambda: _schema(app)  # type: ignore[method-assign] # as FastAPI documents it
     return app
 
