@@ -101,6 +101,10 @@ class Partial:
         os.fchmod(self._file.fileno(), 0o444)
         self._path.rename(self._place)
 
+    def discard(self) -> None:
+        """Remove it: another process has finished the file meanwhile."""
+        self._path.unlink()
+
     def _hashed(self) -> hashlib._Hash:
         if self._digest is None:
             self._file.seek(0)

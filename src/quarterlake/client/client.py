@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,7 +41,7 @@ Page = TypeVar("Page", DatasetPage, ReleasePage)
 LATEST = "latest"
 SUMMARY = "summary"
 _MOST_PAGES = 10_000
-_LONGEST_NAME = 130
+_NAME = re.compile(r"[\w@.-]{1,130}")
 
 
 class Watcher(Protocol):
@@ -287,6 +288,8 @@ def _extra(module: str, extra: str) -> ModuleType:
 
 def _segment(text: str) -> str:
     """A text as one segment of a path. Raises WrongUseError for what names nothing."""
-    if not text or len(text) > _LONGEST_NAME or text in {".", ".."}:
-        raise WrongUseError(f"{text[:_LONGEST_NAME]!r} names no data set, period or release.")
+    if not _NAME.fullmatch(text) or text in {".", ".."}:
+        raise WrongUseError(
+            f"{text[:100]!r} names no data set, period or release; they look like flights, 2013-Q1 and flights@2013-Q1.1."
+        )
     return quote(text, safe="@")

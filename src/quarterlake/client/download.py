@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from quarterlake.client.cache import Cache, Partial
     from quarterlake.client.patience import Patience
 
-_CHUNK = 256 << 10
-_PROGRESS = 1 << 20
+_PROGRESS = 64 << 10
 _MOST_RENEWALS = 5
 _EXPIRED = frozenset({400, 401, 403, 404, 410})
 """What stores say of a URL whose time is over; a new one tells whether that was it."""
@@ -67,7 +66,8 @@ class Downloads:
             gained(file.size)
             return
         with self._cache.partial(file.sha256) as partial:
-            if self._cache.holds(file.sha256, file.size):  # another process had it meanwhile
+            if self._cache.holds(file.sha256, file.size):  # another process was faster
+                partial.discard()
                 gained(file.size)
                 return
             transfer = _Transfer(self._http, self._patience, file, partial, gained)
@@ -148,7 +148,7 @@ class _Transfer:
             self._check(response, begin)
             if begin and response.status_code == _OK:  # a store that knows no ranges
                 self._restart()
-            for chunk in response.iter_raw(_CHUNK):
+            for chunk in response.iter_raw():
                 if self._partial.size + len(chunk) > self._file.size:
                     self._restart()
                     raise BadAnswerError(
