@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 
 from quarterlake import __version__
 from quarterlake.delivery import gateway, health, problems, sessions, sharing
-from quarterlake.delivery.access import AccessLedger, Door
+from quarterlake.delivery.access import SECURITY, AccessLedger, Door
 from quarterlake.delivery.catalog import Catalog
 from quarterlake.delivery.keyring import Keyring, install_first_key
 from quarterlake.delivery.limits import Limiter
@@ -67,7 +67,7 @@ def create_app(store: Store, options: DeliveryOptions, keystore: KeyStore, *, is
     app.add_middleware(LimitedBodies)
     app.add_middleware(Observed, metrics=parts.metrics)
     problems.install(app)
-    for router in (health.router, *routers, gateway.router):
+    for router in (*routers, gateway.router, health.router):
         app.include_router(router)
     sharing.install(app)
     sessions.install(app)
@@ -103,5 +103,14 @@ def _schema(app: FastAPI) -> dict[str, Any]:
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
         problems.describe_problems(made)
+        _describe_security(made)
         app.openapi_schema = made
     return app.openapi_schema
+
+
+def _describe_security(schema: dict[str, Any]) -> None:
+    """Every operation takes a key, but those that say otherwise."""
+    schema["components"]["securitySchemes"] = SECURITY
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            operation.setdefault("security", [{name: []} for name in SECURITY])

@@ -173,7 +173,7 @@ async def get_lineage(request: Request, shelf: OnShelf, name: ReleaseName) -> Re
     responses={
         200: {
             "description": "The contract, an Open Data Contract Standard document.",
-            "content": {"application/yaml": {"schema": {"type": "string"}}},
+            "content": {"application/yaml": {"schema": {}}},
         },
         **CACHED,
     },
