@@ -183,7 +183,12 @@ def test_a_table_is_told_in_lines_with_urls_that_expire(shared: tuple[Scene, Ser
         delivery,
         f"/shares/{SHARE}/schemas/sales/tables/by_store/query",
         method="POST",
-        json={"limitHint": 2, "predicateHints": ["store = 'north'"], "jsonPredicateHints": "{}", "new": 1},
+        json={
+            "limitHint": 2,
+            "predicateHints": ["store = 'north'"],
+            "jsonPredicateHints": "{" * 99_999,
+            "new": 1,
+        },
     )
     assert len(lines(limited)) == 3
     since = asked(
@@ -256,6 +261,7 @@ TABLE = f"/shares/{SHARE}/schemas/sales/tables/summary"
         ("POST", f"{TABLE}/query", {"json": {"timestamp": "1999-01-01T00:00:00Z"}}, 400),
         ("POST", f"{TABLE}/query", {"json": []}, 400),
         ("POST", f"{TABLE}/query", {"content": b"{"}, 400),
+        ("POST", f"{TABLE}/query", {"content": b" " * (2 << 20)}, 413),
         ("POST", f"{TABLE}/query", {"content": b"\xff"}, 400),
         ("GET", f"{TABLE}/changes", {}, 400),
         ("GET", f"{TABLE}/changes?startingVersion=1&startingTimestamp=2026-05-03T09:00:00Z", {}, 400),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from quarterlake.lake.stores import Store
     from quarterlake.settings import DeliveryOptions
 
+_LARGEST_BODY = 1 << 20  # a query's predicates may be long
 _DESCRIPTION = """\
 Published quarterly releases: what is in them, what they were made from, and URLs that download them.
 
@@ -64,7 +65,7 @@ def create_app(store: Store, options: DeliveryOptions, keystore: KeyStore, *, is
         redoc_url=None,
     )
     app.state.parts, app.state.catalog, app.state.door = parts, parts.catalog, parts.door
-    app.add_middleware(LimitedBodies)
+    app.add_middleware(LimitedBodies, most=_LARGEST_BODY)
     app.add_middleware(Observed, metrics=parts.metrics)
     problems.install(app)
     for router in (*routers, gateway.router, health.router):
