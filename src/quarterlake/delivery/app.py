@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from quarterlake import __version__
-from quarterlake.delivery import gateway, health, problems, sessions, sharing
+from quarterlake.delivery import docs_page, gateway, health, problems, sessions, sharing
 from quarterlake.delivery.access import SECURITY, AccessLedger, Door
 from quarterlake.delivery.catalog import Catalog
 from quarterlake.delivery.keyring import Keyring, install_first_key
@@ -62,13 +62,14 @@ def create_app(store: Store, options: DeliveryOptions, keystore: KeyStore, *, is
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
     )
     app.state.parts, app.state.catalog, app.state.door = parts, parts.catalog, parts.door
     app.add_middleware(LimitedBodies, most=_LARGEST_BODY)
     app.add_middleware(Observed, metrics=parts.metrics)
     problems.install(app)
-    for router in (*routers, gateway.router, health.router):
+    for router in (*routers, gateway.router, health.router, docs_page.router):
         app.include_router(router)
     sharing.install(app)
     sessions.install(app)
