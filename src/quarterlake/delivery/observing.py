@@ -19,7 +19,7 @@ _LONGEST_PATH = 300
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     # The address of a page or of a download is nobody else's business.
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),
 ]
 _log = logging.getLogger("quarterlake.delivery")
 

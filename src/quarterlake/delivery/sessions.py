@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from quarterlake.delivery.access import SESSION_COOKIE, LoginNeededError
-from quarterlake.delivery.login_page import login_page
+from quarterlake.delivery.pages.rendering import page
 from quarterlake.delivery.parts import OnParts
 from quarterlake.delivery.problems import Problem
 
@@ -89,4 +89,6 @@ def _local(target: str) -> str:
 
 
 def _page(problem: str | None, target: str, status: int) -> HTMLResponse:
-    return HTMLResponse(login_page(problem, _local(target)), status, {"Cache-Control": "no-store"})
+    shown = page("login.html", status, problem=problem, target=_local(target), caller=None)
+    shown.headers["Cache-Control"] = "no-store"
+    return shown

@@ -106,7 +106,9 @@ def _factor(kind: ColumnType, bins: Bins) -> int:
     if bins.is_time:
         widths = [width // MICROSECONDS[kind.kind] for width in WIDTHS]
         whole = [width // bins.width for width in widths if width and width % bins.width == 0]
-        return next((n for n in whole if bins.count <= n * (SHOWN_BINS - 1)), -(-bins.count // (SHOWN_BINS - 1)))
+        return next(
+            (n for n in whole if bins.count <= n * (SHOWN_BINS - 1)), -(-bins.count // (SHOWN_BINS - 1))
+        )
     factor = 1
     while bins.count > SHOWN_BINS and bins.count > factor * (SHOWN_BINS - 1):
         factor *= 2

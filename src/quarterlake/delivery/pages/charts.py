@@ -71,12 +71,12 @@ def bar_chart(values: Sequence[tuple[str, int]], *, width: int = 560, height: in
     """A bar for each label, in their order; None without any."""
     if not values:
         return None
-    left, top, foot = 64, 12, 30
+    left, top, foot = 80, 14, 32
     base = height - foot
     highest, step = _scale(max(value for _, value in values))
     slot = (width - left) / len(values)
     thickness = min(slot * 0.72, 72)
-    every = math.ceil(len(values) / max(1, int((width - left) / 62)))
+    every = math.ceil(len(values) / max(1, int((width - left) / 84)))
     bars = []
     for number, (label, value) in enumerate(values):
         tall = (base - top) * value / highest
