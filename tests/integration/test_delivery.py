@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.integration.s3_server import S3Server
+
 KEY = f"ql_{'0' * 12}_{'1' * 64}"
 SECONDS = 20
 RELEASE = "sales@2026-Q1.1"
@@ -454,3 +456,41 @@ def test_the_store_may_go_away_and_come_back(folder_scene: Scene) -> None:
         aside.rename(zone)
         eventually(lambda: client.get("/readyz").status_code == 200)
         assert client.get(url).status_code == 200
+
+
+def test_a_store_that_is_away_at_the_start_is_waited_for(folder_scene: Scene, s3_server: S3Server) -> None:
+    away = {**s3_server.environment, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    with (
+        delivering(folder_scene, QUARTERLAKE_LAKE="s3://nowhere", **away) as delivery,
+        delivery.client(KEY) as client,
+    ):
+        for path in ("datasets", "datasets/sales", f"releases/{RELEASE}"):
+            answer = client.get(f"/v1/{path}")
+            assert answer.status_code == 503
+            assert int(answer.headers["Retry-After"]) > 0
+            assert answer.headers["Content-Type"] == "application/problem+json"
+        assert client.get("/readyz").status_code == 503
+        assert client.get("/livez").status_code == 200
+
+
+def test_what_is_counted_is_for_admins_and_names_no_data(folder_scene: Scene) -> None:
+    with delivering(folder_scene) as delivery, delivery.client(KEY) as client:
+        client.get(f"/v1/releases/{RELEASE}")
+        client.get("/v1/releases/none")
+        text = client.get("/metrics").text
+    assert 'quarterlake_delivery_requests_total{operation="get_release",status="200"} 1.0' in text
+    assert 'quarterlake_delivery_requests_total{operation="get_release",status="422"} 1.0' in text
+    assert "quarterlake_delivery_releases 1.0" in text
+    assert "sales" not in text
+
+
+def test_every_request_is_logged_once_with_its_id(folder_scene: Scene) -> None:
+    with delivering(folder_scene) as delivery, delivery.client(KEY) as client:
+        given = client.get("/v1/datasets", headers={"X-Request-Id": "from-the-caller"})
+        made = client.get("/v1/key?secret=in-the-query", headers={"X-Request-Id": "does not fit"})
+        assert given.headers["X-Request-Id"] == "from-the-caller"
+        lines = {line.get("request"): line for line in delivery.logged() if line["message"] == "request"}
+        line = lines["from-the-caller"]
+        assert (line["operation"], line["status"], line["caller"]) == ("list_datasets", 200, "environment")
+        assert lines[made.headers["X-Request-Id"]]["path"] == "/v1/key"
+        assert "in-the-query" not in delivery.log.read_text()
