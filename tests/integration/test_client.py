@@ -126,9 +126,12 @@ def test_a_program_loads_what_was_published(tmp_path: Path, lake_target: LakeTar
 
 
 def test_importing_it_imports_no_engine_no_server_and_no_store() -> None:
-    program = f"import sys, quarterlake.client; print([m for m in {HEAVY} if m in sys.modules])"
+    program = "import sys, quarterlake.client; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    loaded = set(done.stdout.split())
+    assert not loaded.intersection(HEAVY)
+    ours = {name for name in loaded if name.startswith("quarterlake.") and ".client" not in name}
+    assert ours == {"quarterlake.domain", "quarterlake.domain.errors"}
 
 
 def test_a_file_is_downloaded_once(server: OddServer, client: Client, tmp_path: Path) -> None:
@@ -381,6 +384,31 @@ def test_processes_share_a_cache_without_downloading_twice(server: OddServer, tm
         assert list(pool.map(run, range(4))) == ["40000"] * 4
     assert server.sent == len(CONTENT)
     assert kept(tmp_path) == [WHOLE]
+
+
+def test_a_full_disk_and_a_place_that_is_none_are_said_so(server: OddServer, tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    with Client(server.url, cache=taken) as client, pytest.raises(WrongUseError, match="cannot be used"):
+        client.load("sales")
+    with (
+        Client(server.url, cache=tmp_path / "cache") as client,
+        pytest.raises(WrongUseError, match="cannot be used"),
+    ):
+        client.download("sales", taken)
+    program = (
+        "import resource, signal, sys; from quarterlake.client import Client\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "Client(sys.argv[1], cache=sys.argv[2]).load('sales')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, server.url, str(tmp_path / "other")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "UnavailableError: There is no room left" in done.stderr
 
 
 @pytest.mark.parametrize("url", ["", "data.example.org", "ftp://x", "http://", "https://x?y=1"])

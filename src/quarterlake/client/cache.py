@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -11,12 +12,13 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from quarterlake.client.errors import WrongUseError
+from quarterlake.client.errors import UnavailableError, WrongUseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 1 << 20
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def default_folder() -> Path:
@@ -33,12 +35,8 @@ class Cache:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "files"
-        try:
+        with disk_faults(folder):
             self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as refused:
-            raise WrongUseError(
-                f"{folder} cannot be used as a cache: {refused.strerror}. Give a folder that you may write."
-            ) from refused
 
     def place(self, sha256: str) -> Path:
         """Where the file of this hash belongs."""
@@ -142,10 +140,25 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@contextlib.contextmanager
+def disk_faults(place: Path) -> Iterator[None]:
+    """Raise UnavailableError for a disk without room, WrongUseError for a place that cannot be written or read."""
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno in _FULL:
+            raise UnavailableError(
+                f"There is no room left for {place}: {fault.strerror}. Free some space, then run this again."
+            ) from fault
+        raise WrongUseError(
+            f"{place} cannot be used: {fault.strerror or fault}. Give a folder that you may write."
+        ) from fault
+
+
 def put_copy(source: Path, target: Path) -> None:
     """Let `target` be a file with the bytes of `source`, whole or not at all; what is there under this name is replaced."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    made = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
+    made = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         shutil.copyfile(source, made)
         made.replace(target)

@@ -23,7 +23,7 @@ from quarterlake.client.answers import (
     read_answer,
 )
 from quarterlake.client.api import Api
-from quarterlake.client.cache import Cache, default_folder, put_copy
+from quarterlake.client.cache import Cache, default_folder, disk_faults, put_copy
 from quarterlake.client.download import Downloads
 from quarterlake.client.errors import BadAnswerError, MissingExtraError, WrongUseError
 from quarterlake.client.patience import Patience
@@ -186,17 +186,14 @@ class Client:
         folder = Path(to) / release
         places = [folder / file.aggregate / file.name for file in wanted]
         for source, place in zip(cached, places, strict=True):
-            try:
+            with disk_faults(place):
                 put_copy(source, place)
-            except OSError as refused:
-                raise WrongUseError(
-                    f"{place} cannot be written: {refused.strerror}. Give a folder that you may write and that has room."
-                ) from refused
         return places
 
     def _fetched(self, linked: _Linked, files: Sequence[LinkedFile], watcher: Watcher) -> list[Path]:
         """The files' places in the cache, once they are there."""
-        cache = Cache(self._cache_folder or default_folder())
+        folder = self._cache_folder or default_folder()
+        cache = Cache(folder)
         watcher.begin(len(files), sum(file.size for file in files))
         patience = Patience(tries=self._patience.tries)
         downloads = Downloads(cache, self._timeout, patience)
@@ -206,7 +203,8 @@ class Client:
             distinct = {file.sha256: file for file in files}.values()
             waiting = [pool.submit(downloads.fetch, file, linked, watcher.gained) for file in distinct]
             for each in waiting:
-                each.result()
+                with disk_faults(folder):
+                    each.result()
         finally:
             patience.stopped.set()
             pool.shutdown(cancel_futures=True)

@@ -182,15 +182,18 @@ class _Given:
         self._written = written
 
     def changes(self, span: Span, *, with_metadata: bool) -> list[Line]:
-        """The lines of what a span of versions changed, the metadata at its end first."""
+        """The lines of what a span of versions changed.
+
+        The schema comes first: that at the end of the span; or that at its beginning, where the later ones are told too.
+        """
         table, history = self._found.table, self._found.history
         versions = history.between(span.first, span.last)
-        lines = [
-            self._written.metadata(table, versions[-1], Moment.of(versions[0]) if with_metadata else None)
-        ]
+        first = versions[0]
+        told = self._written.metadata(table, first, Moment.of(first)) if with_metadata else None
+        lines = [told or self._written.metadata(table, versions[-1], None)]
         for version in versions:
             moment = Moment.of(version)
-            if with_metadata and version.has_new_columns and version is not versions[0]:
+            if with_metadata and version.has_new_columns and version is not first:
                 lines.append(self._written.metadata(table, version, moment))
             lines += [
                 self._written.remove(file, link, moment)
