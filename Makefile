@@ -66,6 +66,12 @@ stack-test: $(VENV)/dev.stamp ## Build and start the stack from a clean checkout
 	test ! -x ../shared/standin-images.sh || ../shared/standin-images.sh
 	QUARTERLAKE_STACK_TEST=1 $(BIN)/python -m pytest tests/stack -s -v -x $(PYTEST_FLAGS)
 
+.PHONY: screenshots
+screenshots: $(VENV)/dev.stamp ## Take the screenshots of the README from the demo (needs chromium)
+	$(BIN)/python demo/lay_out_flights.py demo/.work/data_source
+	$(BIN)/quarterlake run demo/.work/data_source --lake demo/.work/lake
+	$(BIN)/python demo/take_screenshots.py demo/.work/lake docs/images
+
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## Check style, format, types and who imports whom
 	$(BIN)/ruff check .

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 from quarterlake.domain.column_types import ColumnType, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from quarterlake.processing.sql_dialects import SqlDialect
 
 FINE_BINS = 1024
@@ -137,12 +135,6 @@ def _magnitude(value: Fraction) -> int:
         return -1100
     guess = value.numerator.bit_length() - value.denominator.bit_length()
     return next(power for power in (guess - 1, guess, guess + 1) if Fraction(2) ** power >= value)
-
-
-def counts_query(sql: SqlDialect, columns: Sequence[Profiled], table: str) -> str:
-    """One row: the number of rows, then the values of each column that are not null."""
-    counted = "".join(f", count({sql.identifier(column.name)})" for column in columns)
-    return f"SELECT count(*){counted} FROM {table}"
 
 
 def range_parts(sql: SqlDialect, column: Profiled) -> list[str]:

@@ -5,6 +5,7 @@ An engine gives `ask`, which answers statements of equal shape one after another
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -138,37 +139,35 @@ def _published_type(kind: str) -> ColumnType:
 
 
 def _ranges(sql: SqlDialect, columns: Sequence[Profiled], table: str, ask: Ask) -> tuple[int, list[_Seen]]:
-    """Rows and what the ranges say. Apart from texts and doubles, engines answer from what files say of themselves: so they are asked apart."""
-    [[counts]] = ask([profile_sql.counts_query(sql, columns, table)])
-    seen = [_Seen(column, int(present)) for column, present in zip(columns, counts[1:], strict=True)]
-    filled = [each for each in seen if each.present]
-    plain = [s for s in filled if s.column.has_range and s.column.type.kind is not Kind.FLOAT64]
-    doubles = [s for s in filled if s.column.has_range and s.column.type.kind is Kind.FLOAT64]
-    for group, parts in ((plain, 2), (doubles, 4)):
-        answers = _asked(sql, group, table, ask, parts, profile_sql.range_parts)
-        for each, (low, high, *more) in zip(group, answers, strict=True):
-            each.low, each.high = low, high
-            each.nan, each.finite = (int(more[0]), int(more[1])) if more else (0, each.present)
-    texts = [each for each in filled if each.column.is_text]
-    answers = _asked(sql, texts, table, ask, 3, profile_sql.text_parts)
-    for each, (estimate, low, high) in zip(texts, answers, strict=True):
-        each.estimate, each.low, each.high, each.finite = int(estimate), low, high, each.present
-    return int(counts[0]), seen
+    """Rows, and what one look at all columns says of each."""
+    parts = [_parts(sql, column) for column in columns]
+    wanted = ", ".join(part for each in parts for part in each)
+    [[answer]] = ask([f"SELECT count(*), {wanted} FROM {table}"])
+    answers, seen = iter(answer[1:]), []
+    for column, each in zip(columns, parts, strict=True):
+        present, *rest = itertools.islice(answers, len(each))
+        seen.append(_ranged(_Seen(column, int(present)), rest))
+    return int(answer[0]), seen
 
 
-def _asked(
-    sql: SqlDialect,
-    group: Sequence[_Seen],
-    table: str,
-    ask: Ask,
-    parts: int,
-    of: Callable[[SqlDialect, Profiled], list[str]],
-) -> list[Row]:
-    if not group:
-        return []
-    wanted = ", ".join(part for each in group for part in of(sql, each.column))
-    [[answer]] = ask([f"SELECT {wanted} FROM {table}"])
-    return [answer[i : i + parts] for i in range(0, len(answer), parts)]
+def _parts(sql: SqlDialect, column: Profiled) -> list[str]:
+    count = f"count({sql.identifier(column.name)})"
+    if column.has_range:
+        return [count, *profile_sql.range_parts(sql, column)]
+    return [count, *profile_sql.text_parts(sql, column)] if column.is_text else [count]
+
+
+def _ranged(seen: _Seen, answered: Sequence[Any]) -> _Seen:
+    if not seen.present or not answered:
+        return seen
+    seen.finite = seen.present
+    if seen.column.is_text:
+        seen.estimate, seen.low, seen.high = answered
+    else:
+        seen.low, seen.high, *more = answered
+        if more:
+            seen.nan, seen.finite = more
+    return seen
 
 
 def _profile(seen: _Seen, rows: int) -> ColumnProfile:

@@ -131,10 +131,10 @@ def _histogram(kind: ColumnType, bins: Bins, numbers: list[int], counts: list[in
 def _deviation(kind: ColumnType, variance: Fraction, count: int) -> float | None:
     if count < 2:  # noqa: PLR2004 - a sample of one has no deviation
         return None
-    try:
-        return float(_seconds(kind, Fraction(math.sqrt(variance))))
-    except OverflowError:
-        return None
+    # A variance may be no double where its root is one.
+    power = (variance.numerator.bit_length() - variance.denominator.bit_length()) // 2
+    root = Fraction(math.sqrt(variance / Fraction(4) ** power)) * Fraction(2) ** power
+    return float(min(_seconds(kind, root), _LARGEST))
 
 
 def _seconds(kind: ColumnType, length: Fraction) -> Fraction:
