@@ -8,6 +8,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -28,6 +29,7 @@ from quarterlake.client import (
     WrongUseError,
 )
 from quarterlake.client import api as client_api
+from quarterlake.client import download as client_download
 from tests.integration.lakes import Scene, sales
 from tests.integration.odd_server import PATH, RELEASE, Handler, OddServer, odd_server, release
 from tests.integration.test_delivery import KEY, delivering, eventually
@@ -238,6 +240,33 @@ def test_patience_ends(server: OddServer, client: Client) -> None:
         client.load("sales")
 
 
+def test_a_store_that_only_drips_is_given_up(
+    server: OddServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dripping(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(CONTENT)))
+        handler.end_headers()
+        try:
+            while not over.wait(0.02):
+                handler.wfile.write(b"x")
+        except OSError:
+            pass
+
+    over = threading.Event()
+    monkeypatch.setattr(client_download, "SLOW_SECONDS", 0.1)
+    server.script["/store/"] = dripping
+    with pytest.raises(UnavailableError, match=r"after 3 attempts \(too slow\)"):
+        client.load("sales")
+    over.set()
+
+
+def test_what_cannot_be_decoded_is_refused(server: OddServer, client: Client) -> None:
+    server.script["/v1/datasets"] = lambda handler: handler.send(200, b"no gzip", Content_Encoding="gzip")
+    with pytest.raises(BadAnswerError, match="cannot be decoded"):
+        client.datasets()
+
+
 def test_bytes_of_another_hash_are_refused(server: OddServer, client: Client, tmp_path: Path) -> None:
     server.script["/store/"] = lambda handler: handler.send_range(CONTENT[:-1] + b"?")
     with pytest.raises(DamagedFileError, match=PATH):
@@ -294,6 +323,9 @@ def test_an_answer_without_end_is_cut_off(
         {"url": "file:///etc/passwd"},
         {"url": "http:///nowhere"},
         {"url": "gopher://127.0.0.1/"},
+        {"url": "http://[x/"},
+        {"url": "http://127.0.0.1:99999999/"},
+        {"url": "http://a:b@127.0.0.1/"},
     ],
 )
 def test_names_sizes_and_addresses_of_a_hostile_server_are_refused(
@@ -411,7 +443,19 @@ def test_a_full_disk_and_a_place_that_is_none_are_said_so(server: OddServer, tmp
     assert "UnavailableError: There is no room left" in done.stderr
 
 
-@pytest.mark.parametrize("url", ["", "data.example.org", "ftp://x", "http://", "https://x?y=1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "data.example.org",
+        "ftp://x",
+        "http://",
+        "https://x?y=1",
+        "http://[x",
+        "http://x:y",
+        "http://u:p@x",
+    ],
+)
 def test_an_address_that_is_none_is_said_so(url: str) -> None:
     with pytest.raises(WrongUseError, match="no address"):
         Client(url)

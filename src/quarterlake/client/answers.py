@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+import httpx
 import msgspec
 
 from quarterlake.client.errors import BadAnswerError
@@ -108,10 +109,19 @@ def checked_file(file: LinkedFile) -> LinkedFile:
             )
     if not _SHA256.fullmatch(file.sha256) or not 0 <= file.size <= _MOST_BYTES:
         raise BadAnswerError(f"The server gave {file.path} no SHA-256 or no size that a file can have.")
-    address = urlsplit(file.url)
-    if address.scheme not in {"http", "https"} or not address.hostname:
+    if not is_web_address(file.url):
         raise BadAnswerError(f"The server gave {file.path} an address that is none of the web.")
     return file
+
+
+def is_web_address(text: str) -> bool:
+    """Whether a text is an address that can be asked over HTTP; one with a name and password in it is none."""
+    try:
+        address, parts = httpx.URL(text), urlsplit(text)
+        named = bool(parts.hostname) and parts.port != 0
+    except (httpx.InvalidURL, ValueError):
+        return False
+    return named and address.scheme in {"http", "https"} and not address.userinfo and "%" not in address.host
 
 
 def is_release_name(text: str) -> bool:

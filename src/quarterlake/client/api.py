@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
+from quarterlake.client.answers import is_web_address
 from quarterlake.client.errors import (
     BadAnswerError,
     KeyRefusedError,
@@ -28,6 +29,8 @@ LARGEST_ANSWER = 64 << 20
 _LARGEST_PROBLEM = 64 << 10
 _MOST_SHOWN = 500
 _CHUNK = 64 << 10
+_LONGEST = 10
+"""Timeouts that a whole answer may take."""
 _SIGNED = re.compile(r"\?[^\s\"]*")
 
 
@@ -35,15 +38,10 @@ class Api:
     """One server of the delivery API, for any number of threads. The key is sent to it and to nobody else."""
 
     def __init__(self, url: str, key: str | None, timeout: float, patience: Patience) -> None:
-        address = urlsplit(url)
-        if (
-            address.scheme not in {"http", "https"}
-            or not address.hostname
-            or address.query
-            or address.fragment
-        ):
+        if not is_web_address(url) or "?" in url or "#" in url:
+            shown = re.sub(r"//[^/]*@", "//…@", url)
             raise WrongUseError(
-                f"{url!r} is no address of a delivery API; they look like https://data.example.org."
+                f"{shown!r} is no address of a delivery API; they look like https://data.example.org."
             )
         if key is not None and not re.fullmatch(r"[\x21-\x7e]{1,500}", key):
             raise WrongUseError(
@@ -52,6 +50,7 @@ class Api:
         _hide_signatures()
         self.base = url.rstrip("/")
         self._patience = patience
+        self._timeout = timeout
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
@@ -68,10 +67,12 @@ class Api:
             try:
                 with self._http.stream("GET", f"{self.base}{path}", params=query) as response:
                     if response.is_success:
-                        return _body(response, LARGEST_ANSWER, path)
+                        return self._body(response, path)
                     if not is_transient(response.status_code):
                         raise _refusal(response, path)
                     why, pause = f"status {response.status_code}", retry_after(response)
+            except httpx.DecodingError as wrong:
+                raise BadAnswerError(f"The answer to {path} cannot be decoded ({wrong}).") from wrong
             except httpx.TransportError as fault:
                 why, pause = type(fault).__name__, None
             attempt.wait(f"{self.base} does not answer", why, pause)
@@ -80,17 +81,18 @@ class Api:
         """Close connections."""
         self._http.close()
 
-
-def _body(response: httpx.Response, most: int, path: str) -> bytes:
-    parts, size = [], 0
-    for chunk in response.iter_bytes(_CHUNK):
-        parts.append(chunk)
-        size += len(chunk)
-        if size > most:
-            raise BadAnswerError(
-                f"The answer to {path} is larger than {most >> 20} MiB, which none of the delivery API is."
-            )
-    return b"".join(parts)
+    def _body(self, response: httpx.Response, path: str) -> bytes:
+        parts, size, end = [], 0, time.monotonic() + _LONGEST * self._timeout
+        for chunk in response.iter_bytes(_CHUNK):
+            parts.append(chunk)
+            size += len(chunk)
+            if size > LARGEST_ANSWER:
+                raise BadAnswerError(
+                    f"The answer to {path} is larger than {LARGEST_ANSWER >> 20} MiB, which none of the delivery API is."
+                )
+            if time.monotonic() > end:
+                raise httpx.ReadTimeout("the answer came too slowly")
+        return b"".join(parts)
 
 
 class _Problem(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Protocol
 
 import httpx
@@ -21,6 +22,8 @@ _PROGRESS = 64 << 10
 _MOST_RENEWALS = 5
 _EXPIRED = frozenset({400, 401, 403, 404, 410})
 """What stores say of a URL whose time is over; a new one tells whether that was it."""
+SLOWEST, SLOW_SECONDS = 1 << 10, 60.0
+"""Bytes a second, over so many seconds, below which a connection is given up and made anew."""
 _OK, _PARTIAL, _UNSATISFIABLE, _TOO_MANY, _SERVER_FAILED = 200, 206, 416, 429, 500
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 
@@ -148,6 +151,7 @@ class _Transfer:
             self._check(response, begin)
             if begin and response.status_code == _OK:  # a store that knows no ranges
                 self._restart()
+            since, there = time.monotonic(), self._partial.size
             for chunk in response.iter_raw():
                 if self._partial.size + len(chunk) > self._file.size:
                     self._restart()
@@ -156,6 +160,10 @@ class _Transfer:
                     )
                 self._partial.write(chunk)
                 self._gained(len(chunk))
+                if (seconds := time.monotonic() - since) > SLOW_SECONDS:
+                    if self._partial.size - there < SLOWEST * seconds:
+                        raise _LaterError("too slow", None)
+                    since, there = time.monotonic(), self._partial.size
                 if self._patience.stopped.is_set():
                     raise UnavailableError(f"{self._file.path}: the download was stopped.")
 
