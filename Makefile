@@ -93,6 +93,10 @@ bench: $(VENV)/dev.stamp ## Compare with a hand-written script (BENCH_FLAGS="--r
 bench-spark: $(VENV)/dev.stamp ## Compare the engine spark with the usual Spark job (BENCH_FLAGS="--rows 3000000 --repeat 2")
 	$(BIN)/python bench/compare_spark.py $(BENCH_FLAGS)
 
+.PHONY: bench-delivery
+bench-delivery: $(VENV)/dev.stamp ## Compare the delivery API with an empty endpoint (BENCH_FLAGS="--rounds 5")
+	$(BIN)/python bench/delivery.py $(BENCH_FLAGS)
+
 # uv only makes the locks; it is installed in an environment of its own that is thrown away.
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links
