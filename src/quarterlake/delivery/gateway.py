@@ -84,7 +84,7 @@ def _sent(request: Request, parts: Parts, file: DataFile) -> Response:
         "ETag": etag,
         "Accept-Ranges": "bytes",
         "Cache-Control": "no-store",
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file_name(file))}",
+        "Content-Disposition": f'attachment; filename="{quote(file_name(file))}"',
     }
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)

@@ -77,7 +77,7 @@ def download_release(
     name: ReleaseName,
     aggregate: Annotated[str | None, Query(max_length=100, examples=["summary"])] = None,
 ) -> Response:
-    """The one file of a release, or of one of its aggregates: a redirection to where its bytes are. `curl -LOJ` follows it."""
+    """The one file of a release, or of one of its aggregates: a redirection to where its bytes are. `curl -Lo NAME` follows it."""
     release = shelf.find(name)
     chosen = [file for made, file in files_of(release) if aggregate in {None, made}]
     aggregates = [made.name for made in release.build.aggregates]
