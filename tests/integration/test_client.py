@@ -170,6 +170,31 @@ def test_what_an_earlier_run_left_is_gone_on_with(server: OddServer, client: Cli
     assert server.sent == len(CONTENT) - 1000
 
 
+def test_a_killed_download_is_gone_on_with(server: OddServer, client: Client, tmp_path: Path) -> None:
+    def hanging(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(CONTENT)))
+        handler.end_headers()
+        handler.wfile.write(CONTENT[:600_000])
+        over.wait(60)
+        handler.close_connection = True
+
+    over = threading.Event()
+    server.script["/store/"] = hanging
+    program = "import sys; from quarterlake.client import Client; Client(sys.argv[1], cache=sys.argv[2]).load('sales')"
+    part = tmp_path / "cache" / "files" / WHOLE[:2] / PART
+    process = subprocess.Popen([sys.executable, "-c", program, server.url, str(tmp_path / "cache")])
+    eventually(lambda: part.exists() and part.stat().st_size > 500_000, 60)
+    process.kill()
+    process.wait(30)
+    over.set()
+    left = part.stat().st_size
+    server.offer(CONTENT)
+    assert client.load("sales").num_rows == 40_000
+    assert server.sent == len(CONTENT) - left
+    assert kept(tmp_path) == [WHOLE]
+
+
 @pytest.mark.parametrize("left", [b"x" * 1000, CONTENT + b"more", CONTENT[:-1] + b"?"])
 def test_what_an_earlier_run_left_wrong_does_no_harm(client: Client, tmp_path: Path, left: bytes) -> None:
     part = tmp_path / "cache" / "files" / WHOLE[:2] / PART
