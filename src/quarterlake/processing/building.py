@@ -76,7 +76,8 @@ def build(
     view = PeriodView(dataset, period.name, str(period.kind), contract, months)
     done = documents.read(lake.aggregated, keys.build(dataset, identity), Build)
     if done is not None:
-        _profile(lake, engine, curated, view, identity, done.aggregates)
+        if lake.aggregated.head(keys.profile(dataset, identity, PROFILE_VERSION)) is None:
+            _profile(lake, engine, curated, view, identity, done.aggregates)
         return done
     progress.start(f"aggregate {dataset} {period.name}", len(aggregates))
     made = []

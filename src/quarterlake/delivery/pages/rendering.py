@@ -44,6 +44,7 @@ def environment() -> Environment:
         "size": wording.size,
         "instant": wording.instant,
         "value": wording.value,
+        "ticked": wording.ticked,
         "segment": lambda text: quote(text, safe="@"),
     }
     made.globals |= {

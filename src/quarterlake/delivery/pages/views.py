@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 from quarterlake.delivery.pages.snippets import Snippet, snippets
 from quarterlake.delivery.rest.releases import ReleaseDiff
+from quarterlake.domain.errors import StoreUnavailableError
 from quarterlake.domain.outlooks import Outlook
 from quarterlake.domain.periods import Period
 from quarterlake.domain.profiles import PROFILE_VERSION, Profile
@@ -15,7 +18,7 @@ from quarterlake.domain.quality import GateResult
 from quarterlake.lake import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from quarterlake.delivery.catalog import Catalog
     from quarterlake.delivery.shelf import Shelf
@@ -129,6 +132,7 @@ class ReleaseView:
     rejects: tuple[RejectsOfFile, ...]
     snippets: tuple[Snippet, ...]
     months: tuple[tuple[str, int], ...]
+    days: tuple[tuple[str, int], ...]
 
 
 def dataset_cards(shelf: Shelf) -> list[DatasetCard]:
@@ -137,8 +141,11 @@ def dataset_cards(shelf: Shelf) -> list[DatasetCard]:
 
 
 def _card(catalog: Catalog, dataset: str) -> DatasetCard:
-    releases = catalog.releases(dataset)
-    latest, outlook = releases[-1], outlook_of(catalog, dataset)
+    """What is known is shown while the store is away."""
+    releases, outlook = catalog.releases(dataset), None
+    latest = releases[-1]
+    with suppress(StoreUnavailableError):
+        outlook = outlook_of(catalog, dataset)
     waits = tuple(p.period for p in outlook.periods if p.waits_for or p.stopped_by) if outlook else ()
     return DatasetCard(
         name=dataset,
@@ -221,7 +228,17 @@ def release_view(shelf: Shelf, release: Release, base: str) -> ReleaseView:
         rejects=rejects_by_file(profile.rejects if profile else ()),
         snippets=tuple(snippets(release, base)),
         months=tuple(sorted(release.build.observations.rows_by_month.items())),
+        days=tuple(_every_day(profile.rows_by_day)) if profile else (),
     )
+
+
+def _every_day(rows: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """The records of each day from the first to the last that has any."""
+    if rows:
+        first, last = (date.fromisoformat(day).toordinal() for day in (min(rows), max(rows)))
+        for number in range(first, last + 1):
+            day = date.fromordinal(number).isoformat()
+            yield day, rows.get(day, 0)
 
 
 def profile_of(catalog: Catalog, release: Release) -> Profile | None:

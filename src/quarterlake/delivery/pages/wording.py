@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from markupsafe import Markup, escape
 
 if TYPE_CHECKING:
     from quarterlake.domain.profiles import Value
@@ -61,6 +64,12 @@ def _real(found: float) -> str:
         text = f"{found:,.{digits}f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     return f"{found:.4g}"
+
+
+def ticked(text: str) -> Markup:
+    """A message, what stands between backticks as code; everything else is escaped."""
+    # The text was escaped before a tag is put into it.
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
 def count_of(count: int, one: str, many: str | None = None) -> str:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _IN_MEMORY = 5_000_000
 """So many values may be kept in the heap for quartiles, at about 60 bytes each."""
+_SIDE_BY_SIDE = 32
+"""So many statements are one job; a plan of many more takes longer to make than to run."""
 _NOT_THE_USERS = frozenset({"PATH_NOT_FOUND", "FAILED_READ_FILE", "FILE_NOT_EXIST", "INVALID_HANDLE"})
 """Conditions that no SQL of a user's can bring about."""
 
@@ -59,16 +61,16 @@ _STORED_AS = {
 def profile(spark: SparkSession, view: PeriodView, table: str) -> tuple[TableProfile, dict[str, int]]:
     """The profile of a period's curated records, and their number by day: statements that can be answered side by side are one job."""
 
-    def ask(queries: Sequence[str]) -> list[list[Row]]:
-        if len(queries) == 1:
-            return [[tuple(row) for row in spark.sql(queries[0]).collect()]]
-        union = " UNION ALL ".join(
-            f"SELECT {number} AS _query, * FROM ({query})" for number, query in enumerate(queries)
-        )
+    def ask(queries: Sequence[str]) -> list[Sequence[Row]]:
         answers: list[list[Row]] = [[] for _ in queries]
-        for number, *row in spark.sql(union).collect():
-            answers[number].append(row)
-        return answers
+        for first in range(0, len(queries), _SIDE_BY_SIDE):
+            asked = enumerate(queries[first : first + _SIDE_BY_SIDE], first)
+            union = " UNION ALL ".join(
+                f"SELECT {number} AS _query, * FROM ({query})" for number, query in asked
+            )
+            for number, *row in spark.sql(union).collect():
+                answers[number].append(row)
+        return list(answers)
 
     return profile_records(SPARK, view.contract, table, ask)
 
