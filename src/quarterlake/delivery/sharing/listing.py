@@ -33,22 +33,48 @@ MaxResults = Annotated[int | None, Query(alias="maxResults", ge=0, le=2**31 - 1)
 PageToken = Annotated[str | None, Query(alias="pageToken", max_length=1000)]
 
 
-@router.get("/shares", operation_id="list_shares", responses=ERRORS)
+def _answers(description: str, example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """What an operation answers, with an example."""
+    return {
+        200: {"description": description, "content": {"application/json": {"example": example}}},
+        **ERRORS,
+    }
+
+
+_SHARE = {"name": SHARE, "id": SHARE_ID}
+_SCHEMA = {"name": "flights", "share": SHARE}
+_TABLE = {
+    "name": "summary",
+    "schema": "flights",
+    "share": SHARE,
+    "shareId": SHARE_ID,
+    "id": SharedTable("flights", "summary").id,
+}
+_TABLES = _answers("A page of tables.", {"items": [_TABLE]})
+
+
+@router.get(
+    "/shares", operation_id="list_shares", responses=_answers("A page of shares.", {"items": [_SHARE]})
+)
 async def list_shares(
     _shelf: OnShelf, max_results: MaxResults = None, page_token: PageToken = None
 ) -> JSONResponse:
     """The one share."""
-    return _page([{"name": SHARE, "id": SHARE_ID}], lambda item: str(item["name"]), max_results, page_token)
+    return _page([_SHARE], lambda item: str(item["name"]), max_results, page_token)
 
 
-@router.get("/shares/{share}", operation_id="get_share", responses=ERRORS)
+@router.get("/shares/{share}", operation_id="get_share", responses=_answers("The share.", {"share": _SHARE}))
 async def get_share(_shelf: OnShelf, share: ShareName) -> JSONResponse:
     """A share."""
     checked_share(share)
-    return JSONResponse({"share": {"name": SHARE, "id": SHARE_ID}})
+    return JSONResponse({"share": _SHARE})
 
 
-@router.get("/shares/{share}/schemas", operation_id="list_schemas", responses=ERRORS)
+@router.get(
+    "/shares/{share}/schemas",
+    operation_id="list_schemas",
+    responses=_answers("A page of schemas.", {"items": [_SCHEMA]}),
+)
 async def list_schemas(
     shelf: OnShelf, share: ShareName, max_results: MaxResults = None, page_token: PageToken = None
 ) -> JSONResponse:
@@ -58,7 +84,7 @@ async def list_schemas(
     return _page(items, lambda item: item["name"], max_results, page_token)
 
 
-@router.get("/shares/{share}/schemas/{schema}/tables", operation_id="list_tables", responses=ERRORS)
+@router.get("/shares/{share}/schemas/{schema}/tables", operation_id="list_tables", responses=_TABLES)
 async def list_tables(
     shelf: OnShelf,
     share: ShareName,
@@ -72,7 +98,7 @@ async def list_tables(
     return _tables(tables_of(releases[0].dataset, releases), max_results, page_token)
 
 
-@router.get("/shares/{share}/all-tables", operation_id="list_all_tables", responses=ERRORS)
+@router.get("/shares/{share}/all-tables", operation_id="list_all_tables", responses=_TABLES)
 async def list_all_tables(
     shelf: OnShelf, share: ShareName, max_results: MaxResults = None, page_token: PageToken = None
 ) -> JSONResponse:
