@@ -5,11 +5,18 @@ from __future__ import annotations
 import email
 import hashlib
 import re
+import signal
+import socket
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import msgspec
+import psutil
 import pytest
 
+from quarterlake.domain.releases import DataFile, Release
+from quarterlake.lake import keys
+from tests.integration.conftest import LakeTarget
 from tests.integration.lakes import Scene
 from tests.integration.test_delivery import KEY, RELEASE, delivering, document, eventually
 from tests.integration.test_service import QUARTER
@@ -18,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.integration.conftest import LakeTarget
     from tests.integration.test_service import Service
 
 GATEWAY = {"QUARTERLAKE_DELIVERY_DOWNLOADS": "gateway"}
@@ -119,3 +125,40 @@ def test_a_url_outlives_a_restart(scene: Scene) -> None:
 def test_the_address_of_the_settings_is_in_the_urls(scene: Scene) -> None:
     with delivering(scene, QUARTERLAKE_DELIVERY_URL="https://data.example.org/lake/", **GATEWAY) as delivery:
         assert listed(delivery)["url"].startswith("https://data.example.org/lake/v1/files/")
+
+
+def test_a_download_is_not_kept_in_memory_and_ends_before_the_server_does(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")))
+    scene.put_months(*QUARTER)
+    scene.run()
+    size = 200 << 20
+    enlarge(tmp_path / "lake" / "aggregated", size)
+    with delivering(scene) as delivery:
+        host, _, path = listed(delivery)["url"].removeprefix("http://").partition("/")
+        name, _, port = host.partition(":")
+        process = psutil.Process(delivery.process.pid)
+        before = process.memory_info().rss
+        with socket.create_connection((name, int(port)), timeout=30) as connection:
+            connection.sendall(f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            got = len(connection.recv(1 << 16))
+            delivery.process.send_signal(signal.SIGTERM)
+            while chunk := connection.recv(1 << 20):
+                got += len(chunk)
+                assert process.memory_info().rss - before < 50 << 20
+        assert size < got < size + 2000  # and the head
+        delivery.process.wait(30)
+        assert "Application shutdown complete." in delivery.log.read_text()
+
+
+def enlarge(zone: Path, size: int) -> None:
+    """Give the release a file of this size, full of holes."""
+    record = zone / keys.release("sales", "2026-Q1", 1)
+    release = msgspec.json.decode(record.read_bytes(), type=Release)
+    [made] = release.build.aggregates
+    big = "sales/summary/big.parquet"
+    with (zone / big).open("wb") as file:
+        file.truncate(size)
+    aggregate = msgspec.structs.replace(made, files=(DataFile(big, size, "0" * 64, made.rows),))
+    build = msgspec.structs.replace(release.build, aggregates=(aggregate,))
+    record.unlink()
+    record.write_bytes(msgspec.json.encode(msgspec.structs.replace(release, build=build)))
