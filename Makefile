@@ -106,7 +106,7 @@ lock: ## Remake the lock files (LOCK_FLAGS=--upgrade takes the newest versions)
 	$(call make-environment,$(VENV)-lock)
 	$(VENV)-lock/bin/python -m pip --disable-pip-version-check --quiet install uv
 	$(LOCK) $(LOCK_FLAGS) pyproject.toml --group dev --group demo -o requirements/dev.txt
-	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt --excludes requirements/excluded.txt pyproject.toml --group demo -o requirements/demo.txt
+	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt --excludes requirements/excluded.txt pyproject.toml --extra delivery --extra client --group demo -o requirements/demo.txt
 	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml -o requirements/run.txt
 	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml --extra spark -o requirements/spark.txt
 	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml --extra service -o requirements/ingestion.txt
