@@ -78,6 +78,12 @@ docs: .mermaid/stamp ## Render docs/architecture.mmd (needs npm, and Chromium as
 	cd .mermaid && PUPPETEER_SKIP_DOWNLOAD=1 npm install --silent --no-package-lock --ignore-scripts
 	@touch $@
 
+.PHONY: screenshots
+screenshots: $(VENV)/dev.stamp ## Take the screenshots of the README from the demo (needs chromium)
+	$(BIN)/python demo/lay_out_flights.py demo/.work/data_source
+	$(BIN)/quarterlake run demo/.work/data_source --lake demo/.work/lake
+	$(BIN)/python demo/take_screenshots.py demo/.work/lake docs/images
+
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## Check style, format, types and who imports whom
 	$(BIN)/ruff check .
@@ -99,6 +105,10 @@ bench: $(VENV)/dev.stamp ## Compare with a hand-written script (BENCH_FLAGS="--r
 bench-spark: $(VENV)/dev.stamp ## Compare the engine spark with the usual Spark job (BENCH_FLAGS="--rows 3000000 --repeat 2")
 	$(BIN)/python bench/compare_spark.py $(BENCH_FLAGS)
 
+.PHONY: bench-delivery
+bench-delivery: $(VENV)/dev.stamp ## Compare the delivery API with an empty endpoint (BENCH_FLAGS="--rounds 5")
+	$(BIN)/python bench/delivery.py $(BENCH_FLAGS)
+
 # uv only makes the locks; it is installed in an environment of its own that is thrown away.
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links
@@ -108,7 +118,7 @@ lock: ## Remake the lock files (LOCK_FLAGS=--upgrade takes the newest versions)
 	$(call make-environment,$(VENV)-lock)
 	$(VENV)-lock/bin/python -m pip --disable-pip-version-check --quiet install uv
 	$(LOCK) $(LOCK_FLAGS) pyproject.toml --group dev --group demo -o requirements/dev.txt
-	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt --excludes requirements/excluded.txt pyproject.toml --group demo -o requirements/demo.txt
+	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt --excludes requirements/excluded.txt pyproject.toml --extra delivery --extra client --group demo -o requirements/demo.txt
 	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml -o requirements/run.txt
 	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml --extra spark -o requirements/spark.txt
 	$(LOCK) $(LOCK_FLAGS) -c requirements/dev.txt pyproject.toml --extra service -o requirements/ingestion.txt

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _SPECIAL = {
     "AIRFLOW_FERNET_KEY": lambda: base64.urlsafe_b64encode(os.urandom(32)).decode(),
     "AIRFLOW_PASSWORD": lambda: secrets.token_urlsafe(12),
+    "QUARTERLAKE_DELIVERY_KEY": lambda: f"ql_{secrets.token_hex(6)}_{secrets.token_hex(32)}",
     "MINIO_KMS_SECRET_KEY": lambda: f"quarterlake:{base64.b64encode(os.urandom(32)).decode()}",
 }
 

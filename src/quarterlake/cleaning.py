@@ -1,7 +1,7 @@
 """Cleaning a lake: what runs that came to nothing left behind goes, and nothing else.
 
 What stays: raw bytes that a manifest names; files that any version of a table's log names, since old versions stay readable;
-what a release, a claim or a build that may still be published names; parsed files with a document; contracts, manifests, logs.
+what a release, a claim or a build that may still be published names, its profile too; the newest outlook; parsed files with a document; contracts, manifests, logs.
 Whatever is younger than a limit stays too, for it may belong to a run that is going on. A document goes before the files that
 only it names, so that none ever names a file that is gone, whenever the cleaning is stopped.
 """
@@ -124,7 +124,9 @@ def _aggregated(lake: Lake, dataset: str, before: datetime) -> Iterator[_Orphans
     store = lake.aggregated
     tables = store.list_folders(f"{dataset}/")
     files = [item for table in tables for item in _table_objects(store, keys.aggregate_table(dataset, table))]
-    listed, reports = (store.list(keys.ours(dataset, kind)) for kind in ("builds", "quality"))
+    listed, reports, profiles, outlooks = (
+        store.list(keys.ours(dataset, kind)) for kind in ("builds", "quality", "profiles", "outlooks")
+    )
     builds = dict(
         zip(
             [item.key for item in listed],
@@ -143,8 +145,10 @@ def _aggregated(lake: Lake, dataset: str, before: datetime) -> Iterator[_Orphans
     yield _Orphans("build that came to nothing", gone)
     left = [build for key, build in builds.items() if key not in {item.key for item in gone}]
     identities = {build.id for build in left}
-    orphaned = [item for item in reports if item.key.rsplit("/", 1)[1].split("-")[0] not in identities]
-    yield _Orphans("report of such a build", orphans(orphaned, (), before))
+    for kind, items in (("report of such a build", reports), ("profile of such a build", profiles)):
+        orphaned = [item for item in items if item.key.rsplit("/", 1)[1].split("-")[0] not in identities]
+        yield _Orphans(kind, orphans(orphaned, (), before))
+    yield _Orphans("outlook that was replaced", orphans(outlooks[:-1], (), before))
 
     named = {
         file.path

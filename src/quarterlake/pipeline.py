@@ -19,13 +19,21 @@ from quarterlake.ingestion.seen import Seen
 from quarterlake.lake import documents, keys
 from quarterlake.lake.location import Lake, open_lake
 from quarterlake.lake.manifests import read_manifests
-from quarterlake.processing.building import Curated, build, drift_of, refusal_of, wanted_aggregates
+from quarterlake.processing.building import (
+    Curated,
+    build,
+    drift_of,
+    refusal_of,
+    reject_counts,
+    wanted_aggregates,
+)
 from quarterlake.processing.contracts import Settled, declared_contract, settle
 from quarterlake.processing.curating import curate
 from quarterlake.processing.engines.duckdb import DuckDBEngine
 from quarterlake.processing.ledgers import file_entries
 from quarterlake.processing.parsing import Parsing, stamp_of
 from quarterlake.publishing.gates import Evaluation, check_gate_names, evaluate
+from quarterlake.publishing.outlooks import leave_outlook
 from quarterlake.publishing.publish import finish_claims, publish
 from quarterlake.publishing.releases import current_release, current_releases, previous_release
 
@@ -35,6 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from quarterlake.domain.ledger import FileEntry
+    from quarterlake.domain.profiles import RejectCount
     from quarterlake.processing.engines.port import Engine
     from quarterlake.settings import Settings
 
@@ -54,7 +63,7 @@ class DatasetOutcome:
 
     `refused` names the files that could not be read, `drift` where files left the contract; `published` are releases that this
     run made, `current` those that stood already; `stopped` are periods whose gates said no, `stale` those whose release no build replaces though its records changed;
-    `outdated` are periods whose release was made from other records than those of now, `due` complete ones without any; `records_by_month` counts the accepted;
+    `outdated` are periods whose release was made from other records than those of now, `due` complete ones without any; `records_by_month` counts the accepted, `rejects` the others by file and reason;
     `landing` numbers the newest landing that was looked at.
     """
 
@@ -75,6 +84,7 @@ class DatasetOutcome:
     outdated: list[str] = field(default_factory=list)
     due: list[str] = field(default_factory=list)
     records_by_month: dict[str, int] = field(default_factory=dict)
+    rejects: tuple[RejectCount, ...] = ()
     landing: int = 0
 
     @property
@@ -155,6 +165,8 @@ class Pipeline:
                 )
         return list(wishes.datasets) or known
 
+    # After each stage the data set's outlook is left beside the releases.
+
     def curate(self, dataset: str) -> DatasetOutcome:
         """Parse and curate what has landed; say which releases that makes outdated, and which are due. No build is made."""
         outcome, curated = self._curated(dataset)
@@ -163,10 +175,13 @@ class Pipeline:
             published = {release.period for release in current_releases(self.lake.aggregated, dataset)}
             complete = [found.period.name for found in outcome.completeness if found.is_complete]
             outcome.due = [name for name in complete if name not in published]
-        return outcome
+        return self._looked_ahead(outcome)
 
     def process(self, dataset: str, wishes: Wishes) -> DatasetOutcome:
         """Parse, curate and aggregate: builds for every complete period, or for those asked for."""
+        return self._looked_ahead(self._built(dataset, wishes))
+
+    def _built(self, dataset: str, wishes: Wishes) -> DatasetOutcome:
         outcome, curated = self._curated(dataset)
         if curated is None:
             outcome.absent = [period.name for period in wishes.periods]
@@ -188,14 +203,14 @@ class Pipeline:
 
     def validate(self, dataset: str, wishes: Wishes) -> DatasetOutcome:
         """Process, then look at the gates of each build that is not published already."""
-        outcome = self.process(dataset, wishes)
+        outcome = self._built(dataset, wishes)
         for made in outcome.builds:
             self._judge(made, outcome, wishes)
-        return outcome
+        return self._looked_ahead(outcome)
 
     def publish(self, dataset: str, wishes: Wishes) -> DatasetOutcome:
         """Process, then validate and publish build by build, so that each is held against the one before it."""
-        outcome = self.process(dataset, wishes)
+        outcome = self._built(dataset, wishes)
         store = self.lake.aggregated
         waiting = [
             made
@@ -212,6 +227,24 @@ class Pipeline:
             if release is not None:
                 outcome.published.append(release)
                 self.progress.step(release.name)
+        return self._looked_ahead(outcome)
+
+    def _looked_ahead(self, outcome: DatasetOutcome) -> DatasetOutcome:
+        """The outcome, once what it says of the next releases is left for the readers of releases."""
+        leave_outlook(
+            self.lake.aggregated,
+            outcome.dataset,
+            landing=outcome.landing,
+            completeness=outcome.completeness,
+            records_by_month=outcome.records_by_month,
+            reports=outcome.reports,
+            settled={release.period: "" for release in outcome.current}
+            | dict.fromkeys(outcome.held_back, "a rollback holds this build back until its files change")
+            | outcome.stale,
+            refused=outcome.refused,
+            drift=outcome.drift,
+            rejects=outcome.rejects,
+        )
         return outcome
 
     def _judge(self, made: Build, outcome: DatasetOutcome, wishes: Wishes) -> QualityReport | None:
@@ -290,6 +323,8 @@ class Pipeline:
             if (refusal := refusal_of(source, parsed)) is not None:
                 outcome.refused[source] = refusal
             outcome.drift += drift_of(source, parsed)
+        live = {n.manifest.sequence: n.manifest.source for n in landings if n.is_live}
+        outcome.rejects = reject_counts(live, {n: f for n, f in settled.parsed.items() if n in live})
         if table is None:
             return outcome, None
         curated = Curated(settled.contract, landings, settled.parsed, table)

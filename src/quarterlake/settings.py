@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from quarterlake.domain.errors import UsageError
 from quarterlake.domain.periods import PeriodKind
@@ -34,6 +35,7 @@ class Variable:
 
 
 MAX_THREADS = 256
+MAX_REQUESTS = 1_000_000
 MIN_URL_SECONDS, MAX_URL_SECONDS = 10, 86_400
 # https://duckdb.org/docs/stable/configuration/pragmas.html#memory-limit: powers of 1000 (MB) or 1024 (MiB)
 _MEMORY = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?) *([KMGT])(I?B)?")
@@ -55,8 +57,31 @@ VARIABLES = (
     Variable(
         "QUARTERLAKE_DELIVERY_KEY",
         "",
-        "The key that callers of the delivery API send, 32 characters or more.",
+        "The first key of the delivery API, ql_<12 hexadecimal digits>_<64 hexadecimal digits>, which opens everything; "
+        "quarterlake keys create makes others.",
         secret=True,
+    ),
+    Variable(
+        "QUARTERLAKE_DELIVERY_DATABASE",
+        "",
+        "Where API keys and the ledger of accesses are kept: a file of SQLite, or postgresql://user:password@host/database; "
+        "empty for delivery.sqlite beside the zones of a lake in a folder, else in the user's folder for state.",
+        secret=True,
+    ),
+    Variable(
+        "QUARTERLAKE_DELIVERY_URL",
+        "",
+        "The delivery API's address as its callers see it, such as https://data.example.org; empty for the one that they called.",
+    ),
+    Variable(
+        "QUARTERLAKE_DELIVERY_DOWNLOADS",
+        "presigned",
+        "How files of a lake on S3 are downloaded: presigned, from the store itself, or gateway, through the delivery API.",
+    ),
+    Variable(
+        "QUARTERLAKE_REQUESTS_PER_MINUTE",
+        "1200",
+        "How many requests each key may send to the delivery API in a minute; 0 for no limit.",
     ),
     Variable(
         "QUARTERLAKE_S3_PUBLIC_ENDPOINT",
@@ -70,6 +95,10 @@ VARIABLES = (
     ),
     Variable("QUARTERLAKE_S3_SIGNING_SECRET_ACCESS_KEY", "", "Its secret key.", secret=True),
     Variable("QUARTERLAKE_URL_SECONDS", "900", "How long a download URL works, 10 to 86400 seconds."),
+    Variable(
+        "QUARTERLAKE_URL", "http://127.0.0.1:8080", "The delivery API that quarterlake pull downloads from."
+    ),
+    Variable("QUARTERLAKE_KEY", "", "The key that it sends there; empty for none.", secret=True),
     Variable("QUARTERLAKE_CONTRACTS", "./contracts", "The folder of contracts, <dataset>.odcs.yaml each."),
     Variable(
         "QUARTERLAKE_AGGREGATES", "./aggregates", "The folder of aggregates, <dataset>/<name>.sql each."
@@ -110,7 +139,8 @@ VARIABLES = (
     Variable(
         "QUARTERLAKE_CACHE",
         "",
-        "Where hashes of unchanged source files are remembered; empty for the user's cache folder.",
+        "Where hashes of unchanged source files are remembered, and what quarterlake pull downloads is kept; "
+        "empty for the user's cache folder.",
     ),
     Variable("AWS_ENDPOINT_URL", "", "The S3 server's address; empty for Amazon's."),
     Variable("AWS_ENDPOINT_URL_S3", "", "The same for S3 alone; it goes before AWS_ENDPOINT_URL."),
@@ -147,11 +177,33 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryOptions:
-    """How releases are handed out: the API's key, what download URLs are signed with, and how long these work, in seconds."""
+    """How releases are handed out.
+
+    Attributes:
+        key: the first key, which opens everything; None where keys are made by command alone.
+        database: where keys are kept, a path or a URL of PostgreSQL.
+        url: the API's address as callers see it; None for the one that they called.
+        gateway: whether the API itself gives the bytes of a lake on S3.
+        signing: what download URLs are signed with.
+        url_seconds: how long these work.
+        requests_per_minute: what each key may send; 0 for no limit.
+    """
 
     key: str | None
+    database: str
+    url: str | None
+    gateway: bool
     signing: S3Options
     url_seconds: int
+    requests_per_minute: int
+
+
+@dataclass(frozen=True, slots=True)
+class PullOptions:
+    """Where releases are downloaded from, and the key that opens them."""
+
+    url: str
+    key: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +214,7 @@ class Settings:
     source: Path
     service_token: str | None
     delivery: DeliveryOptions
+    pull: PullOptions
     contracts: Path
     aggregates: Path
     ingest: PeriodKind
@@ -189,9 +242,15 @@ def read_settings(
         service_token=value["QUARTERLAKE_SERVICE_TOKEN"] or None,
         delivery=DeliveryOptions(
             key=value["QUARTERLAKE_DELIVERY_KEY"] or None,
+            database=value["QUARTERLAKE_DELIVERY_DATABASE"]
+            or _database(value["QUARTERLAKE_LAKE"], environment),
+            url=_parsed(found["QUARTERLAKE_DELIVERY_URL"], _address),
+            gateway=_parsed(found["QUARTERLAKE_DELIVERY_DOWNLOADS"], _is_gateway),
             signing=_signing(value),
             url_seconds=_parsed(found["QUARTERLAKE_URL_SECONDS"], _url_seconds),
+            requests_per_minute=_parsed(found["QUARTERLAKE_REQUESTS_PER_MINUTE"], _requests),
         ),
+        pull=PullOptions(value["QUARTERLAKE_URL"], value["QUARTERLAKE_KEY"] or None),
         contracts=Path(value["QUARTERLAKE_CONTRACTS"]),
         aggregates=_parsed(found["QUARTERLAKE_AGGREGATES"], _folder),
         ingest=_parsed(found["QUARTERLAKE_INGEST_PERIOD"], PeriodKind),
@@ -270,6 +329,33 @@ def _url_seconds(text: str) -> int:
     if not MIN_URL_SECONDS <= (seconds := int(text)) <= MAX_URL_SECONDS:
         raise ValueError(text)
     return seconds
+
+
+def _requests(text: str) -> int:
+    if not 0 <= (requests := int(text)) <= MAX_REQUESTS:
+        raise ValueError(text)
+    return requests
+
+
+def _is_gateway(text: str) -> bool:
+    if text not in {"presigned", "gateway"}:
+        raise ValueError(text)
+    return text == "gateway"
+
+
+def _address(text: str) -> str | None:
+    address = urlsplit(text)
+    if text and (address.scheme not in {"http", "https"} or not address.hostname or address.query):
+        raise ValueError(text)
+    return text.rstrip("/") or None
+
+
+def _database(lake: str, environment: Mapping[str, str]) -> str:
+    """Where keys lie unless that is set: beside a folder's zones, in none of them."""
+    if "://" not in lake:
+        return str(Path(lake.partition("{zone}")[0]).expanduser() / "delivery.sqlite")
+    state = environment.get("XDG_STATE_HOME") or f"{environment.get('HOME', '.')}/.local/state"
+    return str(Path(state) / "quarterlake" / "delivery.sqlite")
 
 
 def _path(text: str) -> Path | None:

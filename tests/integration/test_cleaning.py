@@ -43,8 +43,9 @@ def test_leftovers_go_and_everything_else_stays(scene: Scene) -> None:
     scene.put("sales_2026-02.csv", sales("2026-02", 12))
     assert names(scene.run().published) == ["sales@2026-Q1.2"]
     with scene.pipeline() as pipeline:
-        whole = listing(pipeline)
         lake = pipeline.lake
+        assert [item.kind for item in clean(lake, LATER)] == ["outlook that was replaced"]
+        whole = listing(pipeline)
         leave(lake.raw, "sales/2026-05/0123-cut.csv")
         leave(lake.curated, "sales/_month=2026-01/staged.parquet")
         leave(lake.curated, "sales/spark-1/part-00000-x.parquet", "sales/spark-1/_SUCCESS")

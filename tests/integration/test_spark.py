@@ -10,9 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from quarterlake.domain.errors import AggregateError, QuarterlakeError, UsageError
+from quarterlake.domain.profiles import PROFILE_VERSION, Profile
+from quarterlake.lake import documents, keys
 from quarterlake.lake.location import open_lake
 from quarterlake.lake.s3_options import S3Options
 from quarterlake.overview import ledger_entries, reject_entries
@@ -28,6 +31,7 @@ from tests.integration.lakes import Scene, contract_yaml, curated_rows, names, s
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from quarterlake.domain.releases import Release
     from quarterlake.pipeline import DatasetOutcome, Pipeline
     from tests.integration.s3_server import S3Server
 
@@ -205,6 +209,74 @@ def test_both_engines_give_the_same(
             assert all(file.holds for file in verify(other.lake, release))
         mark_of_the_committer = [item.key for item in other.lake.curated.list("") if "_SUCCESS" in item.key]
         assert mark_of_the_committer == []
+
+
+def everything(scene: Scene) -> None:
+    """Columns of all types, with nulls, extremes and values that are no numbers; one is marked PII."""
+    columns = [
+        ("moment", "timestamp"),
+        ("day", "date"),
+        ("kind", "string"),
+        ("note", "string"),
+        ("email", "string"),
+        ("agreed", "boolean"),
+        ("whole", "int64"),
+        ("huge", "int64"),
+        ("price", "decimal(18,2)"),
+        ("wide", "decimal(38,10)"),
+        ("real", "float64"),
+        ("nothing", "int64"),
+    ]
+    contract = contract_yaml(columns, gates=LENIENT, extra={"recordTime": "moment", "dimensions": "[kind]"})
+    named = "{name: email, physicalType: 'string'}"
+    assert named in contract
+    scene.declare(contract.replace(named, named.replace("}", ", classification: pii}")))
+    reals = ["1.5e300", "-1e-9", "NaN", "inf", "", "0.1", "-0.0", "12345.678"]
+    for month in FIRST_QUARTER:
+        rows = [
+            (
+                f"{month}-{1 + n % 27:02d}T{n % 24:02d}:30:00.{n:06d}Z",
+                f"{1950 + n}-03-{1 + n % 28:02d}",
+                ("a", "é'\"`\\", "")[n % 3],
+                f"text {n * 7919 % 1000}",
+                f"{n}@example.org",
+                ("true", "false", "")[n % 3],
+                n % 7 or "",
+                (-(2**63), 2**63 - 1, n)[n % 3],
+                f"{n * n}.{n % 100:02d}",
+                f"{n}.0000000{n % 9}01",
+                reals[n % len(reals)],
+                "",
+            )
+            for n in range(300)
+        ]
+        scene.put(f"sales_{month}.csv", [*rows, ("never",)], [name for name, _ in columns])
+
+
+@pytest.mark.parametrize("prepare", [everything, corrected_and_rejected, doubles])
+def test_both_engines_give_the_same_profile(
+    prepare: Callable[[Scene], None], tmp_path: Path, spark_remote: tuple[str, Path]
+) -> None:
+    embedded, cluster = scenes(tmp_path, LakeTarget(str(tmp_path / "lake")), spark_remote[0], prepare)
+    [ours], [theirs] = embedded.run().published, cluster.run().published
+    with embedded.pipeline() as one, cluster.pipeline() as other:
+        expected, found = profile_of(one, ours), profile_of(other, theirs)
+    assert msgspec.json.format(msgspec.json.encode(found.records)) == msgspec.json.format(
+        msgspec.json.encode(expected.records)
+    )
+    assert (found.rows_by_month, found.rows_by_day) == (expected.rows_by_month, expected.rows_by_day)
+    assert found.rejects == expected.rejects
+    # The values of means and deviations differ in their last bits already.
+    assert [(t.name, t.rows, [(c.name, c.present) for c in t.columns]) for t in found.aggregates] == [
+        (t.name, t.rows, [(c.name, c.present) for c in t.columns]) for t in expected.aggregates
+    ]
+
+
+def profile_of(pipeline: Pipeline, release: Release) -> Profile:
+    key = keys.profile(release.dataset, release.build.id, PROFILE_VERSION)
+    found = documents.read(pipeline.lake.aggregated, key, Profile)
+    assert found is not None
+    return found
 
 
 def test_either_engine_goes_on_where_the_other_stopped(

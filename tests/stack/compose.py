@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-ONE_SHOT = {"folders", "minio-init", "airflow-init"}
+ONE_SHOT = {"folders", "minio-init", "delivery-init", "airflow-init"}
 PORTS = ("S3_PORT", "MINIO_CONSOLE_PORT", "DELIVERY_PORT", "AIRFLOW_PORT")
 CLUSTER = ("-f", "compose.yaml", "-f", "compose.cluster.yaml")
 

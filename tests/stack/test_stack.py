@@ -161,6 +161,23 @@ def test_nobody_but_init_holds_root(stack: Stack) -> None:
         assert stack.env["MINIO_ROOT_PASSWORD"] not in shown, service
 
 
+def test_keys_are_made_and_revoked_while_it_runs(stack: Stack) -> None:
+    def command(*words: str) -> str:
+        return stack.compose("exec", "-T", "delivery", "quarterlake", "keys", *words).strip()
+
+    key = command("create", "--name", "application")
+    with stack.delivery(key) as client:
+        assert client.get("/datasets").status_code == 200
+        assert client.get("/accesses").status_code == 403
+        command("revoke", key.split("_")[1])
+        wait_for(lambda: client.get("/datasets").status_code == 401, 5, lambda: "a revoked key still opens")
+    shown = stack.compose(
+        "exec", "-T", "postgres", "psql", "-U", "airflow", "-d", "delivery", "-Atc", "TABLE api_keys"
+    )
+    assert "application" in shown
+    assert key.split("_")[2] not in shown
+
+
 def test_the_scheduled_dags_publish_a_quarter(stack: Stack, tmp_path: Path) -> None:
     stack.airflow(
         "backfill",

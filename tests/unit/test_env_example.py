@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from config.make_env import filled
 
+from quarterlake.domain.api_keys import id_in
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = (ROOT / ".env.example").read_text()
 NAMES = re.findall(r"(?m)^([A-Z0-9_]+)=", EXAMPLE)
@@ -44,11 +46,12 @@ def test_no_secret_of_the_example_stays_and_no_two_are_alike() -> None:
     assert len({found[name] for name in secret}) == len(secret)
     assert len(found["AIRFLOW_JWT_SECRET"]) >= 64
     assert len(found["QUARTERLAKE_SERVICE_TOKEN"]) >= 32
+    assert id_in(found["QUARTERLAKE_DELIVERY_KEY"]) is not None
 
 
 def test_the_example_runs_as_it_is() -> None:
     found = dict(re.findall(r"(?m)^([A-Z0-9_]+)=(.*)$", EXAMPLE))
     assert len(found["AIRFLOW_JWT_SECRET"]) >= 64
     assert len(found["QUARTERLAKE_SERVICE_TOKEN"]) >= 32
-    assert len(found["QUARTERLAKE_DELIVERY_KEY"]) >= 32
+    assert id_in(found["QUARTERLAKE_DELIVERY_KEY"]) is not None
     assert (found["AIRFLOW_USER"], found["AIRFLOW_PASSWORD"]) == ("airflow", "airflow")

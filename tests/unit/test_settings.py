@@ -57,6 +57,13 @@ def test_an_empty_variable_is_as_good_as_none(name: str) -> None:
         ("QUARTERLAKE_ENGINE", "flink"),
         ("QUARTERLAKE_SPARK_MEMORY", "2GB"),
         ("QUARTERLAKE_SPARK_MEMORY", "0g"),
+        ("QUARTERLAKE_URL_SECONDS", "9"),
+        ("QUARTERLAKE_URL_SECONDS", "86401"),
+        ("QUARTERLAKE_DELIVERY_URL", "data.example.org"),
+        ("QUARTERLAKE_DELIVERY_URL", "ftp://data.example.org"),
+        ("QUARTERLAKE_DELIVERY_DOWNLOADS", "proxy"),
+        ("QUARTERLAKE_REQUESTS_PER_MINUTE", "-1"),
+        ("QUARTERLAKE_REQUESTS_PER_MINUTE", "many"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named_with_what_it_means(name: str, value: str) -> None:
@@ -151,3 +158,18 @@ def test_secrets_are_marked_and_not_in_the_options_text() -> None:
 def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUARTERLAKE_LAKE", "elsewhere")
     assert read_settings().lake == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("lake", "environment", "expected"),
+    [
+        ("./lake", {}, "lake/delivery.sqlite"),
+        ("/data/lake/{zone}", {}, "/data/lake/delivery.sqlite"),
+        ("s3://{zone}", {"HOME": "/home/me"}, "/home/me/.local/state/quarterlake/delivery.sqlite"),
+        ("s3://b/{zone}", {"XDG_STATE_HOME": "/state"}, "/state/quarterlake/delivery.sqlite"),
+        ("./lake", {"QUARTERLAKE_DELIVERY_DATABASE": "postgresql://u:p@h/d"}, "postgresql://u:p@h/d"),
+    ],
+)
+def test_keys_lie_in_no_zone(lake: str, environment: dict[str, str], expected: str) -> None:
+    settings = read_settings({"QUARTERLAKE_LAKE": lake}, environment)
+    assert settings.delivery.database == expected

@@ -24,6 +24,8 @@ from quarterlake.cli.context import (
 )
 from quarterlake.cli.contract import contract_app
 from quarterlake.cli.inspect import register as register_inspection
+from quarterlake.cli.keys import keys_app
+from quarterlake.cli.pull import pull
 from quarterlake.cli.serve import serve
 from quarterlake.cli.service import service
 from quarterlake.cli.spark_server import spark_server
@@ -35,6 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
+app.add_typer(keys_app, name="keys")
 app.add_typer(
     contract_app,
     name="contract",
@@ -203,6 +206,7 @@ def verify(
 
 
 app.command()(clean)
+app.command()(pull)
 app.command()(serve)
 app.command()(service)
 app.command()(spark_server)

@@ -9,6 +9,7 @@ import typer
 from quarterlake.cli.context import DebugOption, LakeOption, settings_of
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_CONNECTIONS = 1000
 
 
 def serve(
@@ -26,6 +27,7 @@ def serve(
 
     try:
         from quarterlake.delivery.app import create_app
+        from quarterlake.delivery.keystore import open_keystore
         from quarterlake.web.server import serve as serve_app
     except ImportError as missing:
         raise UsageError(
@@ -36,5 +38,8 @@ def serve(
             f"--open lets in everybody who reaches {host}. Leave it out, or listen on 127.0.0.1."
         )
     settings = settings_of(lake, None, None)
+    keys = open_keystore(settings.delivery.database)
     with open_lake(settings.lake, settings.s3, settings.scratch) as opened:
-        serve_app(create_app(opened.aggregated, settings.delivery, is_open=is_open), host, port)
+        app = create_app(opened.aggregated, settings.delivery, keys, is_open=is_open)
+        serve_app(app, host, port, connections=_CONNECTIONS)
+    keys.close()

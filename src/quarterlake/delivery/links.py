@@ -1,43 +1,62 @@
-"""Where a published file can be had: presigned on S3, from this server for a lake in a folder."""
+"""Where published files can be had: presigned on S3, or from this server. Every link expires."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import obstore
 import obstore.store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from quarterlake.delivery.signing import Signer
+    from quarterlake.domain.releases import DataFile, Release
     from quarterlake.lake.s3_options import S3Options
+
+PURPOSE = "download"
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A URL for one file; `expires_at` is None where the URL asks for the caller's key instead."""
+    """A URL for one file, which needs no key, and the instant until which it works."""
 
     url: str
-    expires_at: str | None
+    expires_at: datetime
 
 
 class Links(Protocol):
-    """Makes links for the files of a release, and for no others: callers pass only paths that a release record names."""
+    """Makes links for files of a release."""
 
-    def to(self, release: str, number: int, path: str) -> Link:
-        """A link to the release's file of this number, which lies at a path of the zone `aggregated`."""
+    def to(self, release: Release, files: Sequence[DataFile], caller_id: str, base: str) -> list[Link]:
+        """A link for each of the release's files, in their order, for a caller who reached this server at `base`."""
 
 
-@dataclass(frozen=True, slots=True)
 class GatewayLinks:
-    """This server gives the bytes."""
+    """This server gives the bytes, for URLs that it signed itself."""
 
-    base: str
+    def __init__(self, signer: Signer, seconds: int) -> None:
+        self._signer = signer
+        self._seconds = seconds
 
-    def to(self, release: str, number: int, path: str) -> Link:  # noqa: ARG002 - the port's
+    def to(self, release: Release, files: Sequence[DataFile], caller_id: str, base: str) -> list[Link]:
         """See Links."""
-        return Link(f"{self.base}/v1/releases/{quote(release, safe='@')}/files/{number}", None)
+        numbers = {file.path: number for number, (_, file) in enumerate(files_of(release))}
+        end = int(time.time()) + self._seconds
+        expires_at = datetime.fromtimestamp(end, UTC)
+        root = f"{base}/v1/files/{quote(release.name, safe='@')}"
+        links = []
+        for file in files:
+            number = numbers[file.path]
+            signature = self._signer.sign(PURPOSE, release.name, number, end, caller_id)
+            query = urlencode({"expires": end, "by": caller_id, "signature": signature})
+            links.append(Link(f"{root}/{number}/{quote(file_name(file))}?{query}", expires_at))
+        return links
 
 
 class SignedLinks:
@@ -61,7 +80,18 @@ class SignedLinks:
         )
         self._life = timedelta(seconds=seconds)
 
-    def to(self, release: str, number: int, path: str) -> Link:  # noqa: ARG002 - the port's
+    def to(self, release: Release, files: Sequence[DataFile], caller_id: str, base: str) -> list[Link]:  # noqa: ARG002 - the port's
         """See Links."""
-        expires = datetime.now(UTC) + self._life
-        return Link(obstore.sign(self._store, "GET", path, self._life), expires.isoformat(timespec="seconds"))
+        expires_at = datetime.now(UTC).replace(microsecond=0) + self._life
+        urls = obstore.sign(self._store, "GET", [file.path for file in files], self._life)
+        return [Link(url, expires_at) for url in urls]
+
+
+def files_of(release: Release) -> list[tuple[str, DataFile]]:
+    """A release's files with their aggregates, in the order that numbers them from 0."""
+    return [(aggregate.name, file) for aggregate in release.build.aggregates for file in aggregate.files]
+
+
+def file_name(file: DataFile) -> str:
+    """A file's name without its folders."""
+    return PurePosixPath(file.path).name

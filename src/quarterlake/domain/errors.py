@@ -54,6 +54,18 @@ class UnknownReleaseError(TerminalError):
     exit_code = 2
 
 
+class UnknownDatasetError(TerminalError):
+    """No data set has this name, or it has no release."""
+
+    exit_code = 2
+
+
+class UnknownKeyError(TerminalError):
+    """No API key has this id."""
+
+    exit_code = 2
+
+
 class IntegrityError(TerminalError):
     """Stored bytes are not those that were recorded."""
 
@@ -66,6 +78,10 @@ class TransientError(QuarterlakeError):
 
 class StoreUnavailableError(TransientError):
     """The object store cannot be reached, refuses the credentials, or lacks the bucket."""
+
+
+class KeysUnavailableError(TransientError):
+    """The database of API keys cannot be reached or used."""
 
 
 class DiskFullError(TransientError):

@@ -62,6 +62,16 @@ def quality(dataset: str, build_id: str, circumstances: str) -> str:
     return f"{ours(dataset, 'quality')}{build_id}-{circumstances}.json"
 
 
+def profile(dataset: str, build_id: str, version: str) -> str:
+    """A build's profile, as one version of the logic makes it."""
+    return f"{ours(dataset, 'profiles')}{build_id}-{version}.json"
+
+
+def outlook(dataset: str, number: int) -> str:
+    """What a data set's next releases lack; the documents are numbered from 1, the newest counts."""
+    return f"{ours(dataset, 'outlooks')}{number:08d}.json"
+
+
 def claims(dataset: str, period: str) -> str:
     """The prefix of a period's claims."""
     return f"{ours(dataset, 'claims')}{period}/"

@@ -19,7 +19,15 @@ import obstore.exceptions
 import obstore.store
 
 from quarterlake.domain.errors import DiskFullError, QuarterlakeError, StoreUnavailableError
-from quarterlake.lake.stores import Scratch, StoredObject, checked_key, checked_prefix, disk_errors, present
+from quarterlake.lake.stores import (
+    Scratch,
+    StoredObject,
+    checked_key,
+    checked_prefix,
+    cut_short,
+    disk_errors,
+    present,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +41,7 @@ _MIB = 1024 * 1024
 _READERS = 16  # small objects wait for the network, not for the processor
 _DOWNLOADS = 4
 _DOWNLOAD_CHUNK = 8 * _MIB
+_STREAM_CHUNK = _MIB
 _UPLOAD_PART = 8 * _MIB  # of at most 10,000 parts, so objects of up to 78 GiB
 _UPLOADS = 4
 # The time for a whole request has to cover a big body on a slow line; a silent peer is noticed by the reads.
@@ -82,6 +91,24 @@ class S3Store:
             return [
                 present(data, key, self.url) for key, data in zip(keys, pool.map(self.get, keys), strict=True)
             ]
+
+    def stream(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        """The object's bytes as they come, of one request."""
+        checked_key(key)
+        if start >= end:
+            return
+        with self._errors():
+            try:
+                got = obstore.get(self._client, key, options={"range": (start, end)})
+            except FileNotFoundError as error:
+                if _NO_BUCKET in str(error):
+                    raise
+                present(None, key, self.url)
+            for chunk in got.stream(min_chunk_size=_STREAM_CHUNK):
+                start += len(chunk)
+                yield bytes(chunk)
+        if start < end:
+            raise cut_short(key, self.url)
 
     def head(self, key: str) -> StoredObject | None:
         """The object's size and time, or None; S3 does not tell a missing bucket here."""

@@ -64,6 +64,13 @@ class Store(Protocol):
             IntegrityError: one of them is missing.
         """
 
+    def stream(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        """The object's bytes from `start` to before `end`, a chunk at a time.
+
+        Raises:
+            IntegrityError: it is missing, or ends before `end`.
+        """
+
     def head(self, key: str) -> StoredObject | None:
         """The object's size and time, or None where there is no object."""
 
@@ -155,6 +162,13 @@ def present(found: _T | None, key: str, url: str) -> _T:
             "Restore it from a backup; quarterlake itself never removes what is still in use."
         )
     return found
+
+
+def cut_short(key: str, url: str) -> IntegrityError:
+    """What to raise for an object that has fewer bytes than were recorded."""
+    return IntegrityError(
+        f"The object {key!r} in {url} is shorter than was recorded. Restore it from a backup."
+    )
 
 
 @contextlib.contextmanager

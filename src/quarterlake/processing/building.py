@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from quarterlake import __version__
 from quarterlake.domain.ledger import ReleaseEntry, release_entry
 from quarterlake.domain.periods import Period, PeriodKind
+from quarterlake.domain.profiles import PROFILE_VERSION, Profile, RejectCount
 from quarterlake.domain.releases import Build, Observations, build_id
 from quarterlake.lake import documents, keys
 from quarterlake.processing.engines.port import PeriodView
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from quarterlake.domain.landings import Landing
     from quarterlake.domain.parsed import ParsedFile
     from quarterlake.domain.progress import Progress
+    from quarterlake.domain.releases import Aggregate
     from quarterlake.lake.location import Lake
     from quarterlake.processing.curating import CuratedTable
     from quarterlake.processing.engines.port import Engine
@@ -71,16 +73,18 @@ def build(
         contract.content_id,
         sql | ({"": "summary"} if None in aggregates else {}),
     )
+    view = PeriodView(dataset, period.name, str(period.kind), contract, months)
     done = documents.read(lake.aggregated, keys.build(dataset, identity), Build)
     if done is not None:
+        if lake.aggregated.head(keys.profile(dataset, identity, PROFILE_VERSION)) is None:
+            _profile(lake, engine, curated, view, identity, done.aggregates)
         return done
-    view = PeriodView(dataset, period.name, str(period.kind), contract, months)
     progress.start(f"aggregate {dataset} {period.name}", len(aggregates))
     made = []
     for aggregate in aggregates:
         made.append(engine.aggregate(view, identity, aggregate))
         progress.step(made[-1].name)
-    rows, nulls = engine.observe(view)
+    profile = _profile(lake, engine, curated, view, identity, made)
     document = Build(
         id=identity,
         dataset=dataset,
@@ -90,7 +94,7 @@ def build(
         curated_version=curated.table.version,
         aggregates=tuple(made),
         ledger=_ledger(curated, months),
-        observations=_observations(curated, months, rows, nulls),
+        observations=_observations(curated, months, profile),
         engine=engine.name,
         code_version=__version__,
         run=run,
@@ -120,15 +124,56 @@ def _used(curated: Curated, months: Sequence[CuratedMonth]) -> dict[int, ParsedF
     return {n: curated.parsed[n] for n in live if n in curated.parsed and curated.parsed[n].origin in origins}
 
 
-def _observations(
-    curated: Curated, months: Sequence[CuratedMonth], rows: int, nulls: Mapping[str, int]
-) -> Observations:
+def _profile(
+    lake: Lake,
+    engine: Engine,
+    curated: Curated,
+    view: PeriodView,
+    build: str,
+    aggregates: Sequence[Aggregate],
+) -> Profile:
+    """The profile of a build, made unless it exists already: a build of an earlier version has none."""
+    key = keys.profile(view.dataset, build, PROFILE_VERSION)
+    found = documents.read(lake.aggregated, key, Profile)
+    if found is not None:
+        return found
+    records, by_day = engine.profile(view)
+    document = Profile(
+        build=build,
+        dataset=view.dataset,
+        period=view.period,
+        version=PROFILE_VERSION,
+        records=records,
+        aggregates=tuple(engine.profile_aggregate(aggregate) for aggregate in aggregates),
+        rows_by_month={month.month: month.rows for month in view.months},
+        rows_by_day=by_day,
+        rejects=reject_counts(_sources(curated), _used(curated, view.months)),
+    )
+    documents.write_once(lake.aggregated, key, document)
+    return document
+
+
+def _sources(curated: Curated) -> dict[int, str]:
+    return {landing.manifest.sequence: landing.manifest.source for landing in curated.landings}
+
+
+def reject_counts(sources: Mapping[int, str], parsed: Mapping[int, ParsedFile]) -> tuple[RejectCount, ...]:
+    """The rejects of parsed files, by file, then reason; both are given by landing."""
+    return tuple(
+        RejectCount(sources[number], reason, count)
+        for number, file in sorted(parsed.items(), key=lambda item: (sources[item[0]], item[0]))
+        for reason, count in sorted(file.reject_counts.items())
+        if count
+    )
+
+
+def _observations(curated: Curated, months: Sequence[CuratedMonth], profile: Profile) -> Observations:
     used = _used(curated, months)
-    names = {landing.manifest.sequence: landing.manifest.source for landing in curated.landings}
+    names = _sources(curated)
     return Observations(
-        rows=rows,
+        rows=profile.records.rows,
         rows_by_month={month.month: month.rows for month in months},
-        nulls={name: count for name, count in nulls.items() if count},
+        nulls={column.name: column.nulls for column in profile.records.columns if column.nulls},
         conflicts=sum(month.conflicts for month in months),
         equal_rows=sum(month.equal_rows for month in months),
         drift=tuple(line for number, file in used.items() for line in drift_of(names[number], file)),

@@ -71,6 +71,12 @@ class SqlDialect(Protocol):
     def quotient(self, dividend: str, divisor: str) -> str:
         """A whole number divided by another, rounded down."""
 
+    def since_1970(self, value: str, kind: Kind) -> str:
+        """A date as the days, an instant as the microseconds since 1970: an integer."""
+
+    def long_sum(self, value: str) -> str:
+        """The exact sum of integers of 64 bits, as a `wide_integer`."""
+
     def text_hash(self, text: str) -> str:
         """An integer of 60 bits from a text's MD5, the same for every engine, as a `wide_integer`."""
 
@@ -127,6 +133,12 @@ class _DuckDB:
     def quotient(self, dividend: str, divisor: str) -> str:
         return f"({dividend} // {divisor})"
 
+    def since_1970(self, value: str, kind: Kind) -> str:
+        return f"({value} - DATE '1970-01-01')" if kind is Kind.DATE else f"epoch_us({value})"
+
+    def long_sum(self, value: str) -> str:
+        return f"sum({value})"
+
     def text_hash(self, text: str) -> str:
         return f"CAST(CAST('0x' || substr(md5({text}), 1, {_HASH_DIGITS}) AS BIGINT) AS HUGEINT)"
 
@@ -178,8 +190,7 @@ class _Spark:
         square = f"{unscaled} * {unscaled}"
         if measure.count * measure.largest**2 < _LONG:
             return f"sum({square})"
-        high, low = f"sum(shiftright({square}, 32))", f"sum(({square}) & 4294967295L)"
-        return f"CAST({high} AS DECIMAL(38, 0)) * 4294967296BD + CAST({low} AS DECIMAL(38, 0))"
+        return self.long_sum(square)
 
     def quartiles(self, value: str) -> str:
         return f"percentile({value}, array(0.25D, 0.5D, 0.75D))"
@@ -193,6 +204,14 @@ class _Spark:
 
     def quotient(self, dividend: str, divisor: str) -> str:
         return f"({dividend} div {divisor})"
+
+    def since_1970(self, value: str, kind: Kind) -> str:
+        return f"unix_date({value})" if kind is Kind.DATE else f"unix_micros({value})"
+
+    def long_sum(self, value: str) -> str:
+        """In two halves of 32 bits: Spark's wide decimals are slow."""
+        high, low = f"sum(shiftright({value}, 32))", f"sum(({value}) & 4294967295L)"
+        return f"CAST({high} AS DECIMAL(38, 0)) * 4294967296BD + CAST({low} AS DECIMAL(38, 0))"
 
     def text_hash(self, text: str) -> str:
         return f"CAST(conv(substr(md5(CAST({text} AS BINARY)), 1, {_HASH_DIGITS}), 16, 10) AS DECIMAL(38, 0))"

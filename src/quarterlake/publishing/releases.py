@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import UnknownReleaseError
 from quarterlake.domain.periods import Period
-from quarterlake.domain.releases import Claim, Release, parse_release_name
+from quarterlake.domain.releases import Claim, Release, parse_release_name, release_name
 from quarterlake.lake import documents, keys
 
 if TYPE_CHECKING:
@@ -55,6 +55,15 @@ def current_releases(store: Store, dataset: str) -> list[Release]:
     return documents.read_many(
         store, [newest[period] for period in sorted(newest, key=Period.parse)], Release
     )
+
+
+def current_names(store: Store, dataset: str) -> dict[str, str]:
+    """The name of each period's current release; no record is read."""
+    found = {}
+    for key in _record_keys(store, dataset):
+        period, revision = key.rsplit("/", 1)[1].split(".")[:2]
+        found[period] = release_name(dataset, period, int(revision))
+    return found
 
 
 def previous_release(store: Store, dataset: str, period: str) -> Release | None:

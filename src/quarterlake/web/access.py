@@ -20,6 +20,7 @@ LEAST_TOKEN = 32
 """Characters."""
 LARGEST_BODY = 16 << 10
 """Bytes."""
+_BODILESS = frozenset({"GET", "HEAD"})
 _bearer = HTTPBearer(auto_error=False, description="The token of the server's settings.")
 
 
@@ -48,19 +49,23 @@ def bearer_check(token: str | None, setting: str) -> Callable[[HTTPAuthorization
 class LimitedBodies:
     """Refuses a request whose body is larger than any of ours can be, before it is read whole."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, most: int = LARGEST_BODY) -> None:
         self._app = app
+        self._most = most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, counting its bytes."""
+        if scope.get("method") in _BODILESS:
+            await self._app(scope, receive, send)
+            return
         seen = 0
 
         async def counted() -> Message:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > LARGEST_BODY:
-                raise HTTPException(413, f"A request has at most {LARGEST_BODY} bytes.")
+            if seen > self._most:
+                raise HTTPException(413, f"A request has at most {self._most} bytes.")
             return message
 
         await self._app(scope, counted, send)

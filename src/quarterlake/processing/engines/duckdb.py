@@ -21,8 +21,15 @@ from quarterlake.processing import curate_sql
 from quarterlake.processing.aggregates import columns_of, user_query, write_summary
 from quarterlake.processing.faults import environment_faults
 from quarterlake.processing.parser import ParseJob, parse_file
+from quarterlake.processing.profiling import (
+    profile_records,
+    profile_small_table,
+    profile_table,
+    published_columns,
+)
 from quarterlake.processing.rejects import Reject
 from quarterlake.processing.samples import Sample, file_evidence, sample_file
+from quarterlake.processing.small_profiles import FEW_VALUES
 from quarterlake.processing.sql import identifier, literal, literals, parquet_options, rows
 from quarterlake.processing.sql_dialects import DUCKDB
 from quarterlake.processing.view_sql import view_query
@@ -37,8 +44,10 @@ if TYPE_CHECKING:
     from quarterlake.domain.landings import Manifest
     from quarterlake.domain.naming import NameTimestamp
     from quarterlake.domain.parsed import ParsedFile
+    from quarterlake.domain.profiles import TableProfile
     from quarterlake.lake.location import Lake
     from quarterlake.processing.engines.port import CurateInput, CurateRequest, ParseRequest, PeriodView
+    from quarterlake.processing.profiling import Ask
     from quarterlake.processing.user_sql import UserAggregate
 
 R = TypeVar("R")
@@ -48,6 +57,8 @@ DEFAULT_MEMORY = "400MB"
 _BATCH = 10_000
 _WORKERS = 2
 """Files or months worked on at a time: while one waits for Python or for its last row group, the engine reads the other."""
+_FEW_VALUES = 4_000_000
+_COPY = "_profiled"
 _SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
 
 
@@ -204,17 +215,12 @@ class DuckDBEngine:
             equal_rows=equal,
         )
 
-    def observe(self, view: PeriodView) -> tuple[int, dict[str, int]]:
+    def profile(self, view: PeriodView) -> tuple[TableProfile, dict[str, int]]:
         """See the port."""
         with self._view(view) as connection:
-            counted = ", ".join(f"count({identifier(c.name)})" for c in view.contract.columns)
-            count, *present = (
-                int(str(v))
-                for v in rows(connection, f"SELECT count(*), {counted} FROM {identifier(view.dataset)}")[0]
-            )
-        return count, {
-            c.name: count - filled for c, filled in zip(view.contract.columns, present, strict=True)
-        }
+            values = sum(month.rows for month in view.months) * len(view.contract.columns)
+            with _at_hand(connection, identifier(view.dataset), values) as table:
+                return profile_records(DUCKDB, view.contract, table, _asking(connection))
 
     def aggregate(self, view: PeriodView, build: str, aggregate: UserAggregate | None) -> Aggregate:
         """See the port."""
@@ -235,6 +241,16 @@ class DuckDBEngine:
         return Aggregate(
             name, aggregate.sql if aggregate else None, columns, (DataFile(path, size, digest, count),)
         )
+
+    def profile_aggregate(self, aggregate: Aggregate) -> TableProfile:
+        """See the port."""
+        columns = published_columns({column.name: column.type for column in aggregate.columns})
+        paths = [file.path for file in aggregate.files]
+        with self._lake.aggregated.local(paths) as local, environment_faults(self._scratch):
+            connection, files = self._open(), f"read_parquet({literals(local)})"
+            few = aggregate.rows * len(columns) <= FEW_VALUES
+            profiled = profile_small_table if few else profile_table
+            return profiled(DUCKDB, aggregate.name, columns, files, _asking(connection))
 
     def recount(self, build: Build) -> tuple[int, int]:
         """See the port."""
@@ -320,6 +336,23 @@ class DuckDBEngine:
                 f"CREATE OR REPLACE TEMP VIEW {identifier(view.dataset)} AS {view_query(DUCKDB, view, _parquet(view, paths))}"
             )
             yield connection
+
+
+@contextmanager
+def _at_hand(connection: DuckDBPyConnection, table: str, values: int) -> Iterator[str]:
+    """A table as it is, or a copy in memory of one with few values: many small statements then open no files."""
+    if values > _FEW_VALUES:
+        yield table
+        return
+    _fill(connection, _COPY, f"SELECT * FROM {table}")
+    try:
+        yield _COPY
+    finally:
+        connection.execute(f"DROP TABLE {_COPY}")
+
+
+def _asking(connection: DuckDBPyConnection) -> Ask:
+    return lambda queries: [rows(connection, query) for query in queries]
 
 
 def _parquet(view: PeriodView, paths: Sequence[Path]) -> Callable[[Sequence[CuratedMonth]], str]:

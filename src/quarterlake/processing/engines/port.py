@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from quarterlake.domain.landings import Manifest
     from quarterlake.domain.naming import NameTimestamp
     from quarterlake.domain.parsed import ParsedFile
+    from quarterlake.domain.profiles import TableProfile
     from quarterlake.domain.releases import Aggregate, Build
     from quarterlake.processing.rejects import Reject
     from quarterlake.processing.samples import Sample
@@ -138,11 +139,14 @@ class Engine(Protocol):
     def curate(self, requests: Iterable[CurateRequest]) -> Iterator[CuratedMonth]:
         """Write months, in their order: typed, deduplicated, sorted."""
 
-    def observe(self, view: PeriodView) -> tuple[int, dict[str, int]]:
-        """Rows of a period, and nulls by column."""
+    def profile(self, view: PeriodView) -> tuple[TableProfile, dict[str, int]]:
+        """The profile of a period's curated records, and their number by day of the record time where it is a column."""
 
     def aggregate(self, view: PeriodView, build: str, aggregate: UserAggregate | None) -> Aggregate:
         """Write one aggregate of a period; None is the zero-config summary."""
+
+    def profile_aggregate(self, aggregate: Aggregate) -> TableProfile:
+        """The profile of a staged aggregate."""
 
     def recount(self, build: Build) -> tuple[int, int]:
         """Rows in a build's staged files, and those of them that belong to another period."""

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from quarterlake.domain.curation import CuratedMonth
     from quarterlake.domain.landings import Manifest
     from quarterlake.domain.naming import NameTimestamp
+    from quarterlake.domain.profiles import TableProfile
     from quarterlake.domain.releases import Build
     from quarterlake.lake.location import Lake
     from quarterlake.processing.engines.port import (
@@ -145,10 +146,10 @@ class SparkEngine:
         with spark_faults():
             yield from SparkCurator(self._spark, self._lake.curated).curate(requests)
 
-    def observe(self, view: PeriodView) -> tuple[int, dict[str, int]]:
+    def profile(self, view: PeriodView) -> tuple[TableProfile, dict[str, int]]:
         """See the port."""
         with spark_faults():
-            return spark_aggregating.observe(self._spark, view, self._view(view))
+            return spark_aggregating.profile(self._spark, view, self._view(view))
 
     def aggregate(self, view: PeriodView, build: str, aggregate: UserAggregate | None) -> Aggregate:
         """See the port."""
@@ -177,6 +178,10 @@ class SparkEngine:
                     digest = hashlib.file_digest(file, "sha256").hexdigest()
                 files.append(DataFile(key, path.stat().st_size, digest, read_metadata(path).num_rows))
         return Aggregate(name, aggregate.sql if aggregate else None, columns, tuple(files))
+
+    def profile_aggregate(self, aggregate: Aggregate) -> TableProfile:
+        """See the port."""
+        return self._embedded.profile_aggregate(aggregate)
 
     def recount(self, build: Build) -> tuple[int, int]:
         """See the port."""

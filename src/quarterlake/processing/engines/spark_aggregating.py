@@ -8,20 +8,25 @@ from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import AggregateError
 from quarterlake.processing import summary_sql
+from quarterlake.processing.profiling import profile_records
 from quarterlake.processing.published_sql import published_query
 from quarterlake.processing.sql_dialects import SPARK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pyspark.sql.dataframe import DataFrame
     from pyspark.sql.session import SparkSession
 
+    from quarterlake.domain.profiles import TableProfile
     from quarterlake.processing.engines.port import PeriodView
+    from quarterlake.processing.profiling import Row
     from quarterlake.processing.user_sql import UserAggregate
 
 _IN_MEMORY = 5_000_000
 """So many values may be kept in the heap for quartiles, at about 60 bytes each."""
+_SIDE_BY_SIDE = 32
+"""So many statements are one job; a plan of many more takes longer to make than to run."""
 _NOT_THE_USERS = frozenset({"PATH_NOT_FOUND", "FAILED_READ_FILE", "FILE_NOT_EXIST", "INVALID_HANDLE"})
 """Conditions that no SQL of a user's can bring about."""
 
@@ -53,12 +58,21 @@ _STORED_AS = {
 """Types that are stored as others, so that every engine publishes the same: integers of 64 bits, doubles, decimals of 38 digits."""
 
 
-def observe(spark: SparkSession, view: PeriodView, table: str) -> tuple[int, dict[str, int]]:
-    """Rows of a period, and nulls by column."""
-    names = [column.name for column in view.contract.columns]
-    counted = ", ".join(f"count({SPARK.identifier(name)})" for name in names)
-    count, *present = spark.sql(f"SELECT count(*), {counted} FROM {table}").collect()[0]
-    return int(count), {name: int(count) - int(filled) for name, filled in zip(names, present, strict=True)}
+def profile(spark: SparkSession, view: PeriodView, table: str) -> tuple[TableProfile, dict[str, int]]:
+    """The profile of a period's curated records, and their number by day: statements that can be answered side by side are one job."""
+
+    def ask(queries: Sequence[str]) -> list[Sequence[Row]]:
+        answers: list[list[Row]] = [[] for _ in queries]
+        for first in range(0, len(queries), _SIDE_BY_SIDE):
+            asked = enumerate(queries[first : first + _SIDE_BY_SIDE], first)
+            union = " UNION ALL ".join(
+                f"SELECT {number} AS _query, * FROM ({query})" for number, query in asked
+            )
+            for number, *row in spark.sql(union).collect():
+                answers[number].append(row)
+        return list(answers)
+
+    return profile_records(SPARK, view.contract, table, ask)
 
 
 def summary(spark: SparkSession, view: PeriodView, table: str) -> DataFrame:

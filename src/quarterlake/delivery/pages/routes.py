@@ -1,0 +1,84 @@
+"""The routes of the catalog pages."""
+
+from __future__ import annotations
+
+import mimetypes
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse
+
+from quarterlake.delivery.pages import views
+from quarterlake.delivery.pages.lineage import column_heads, lineage, raw_parts
+from quarterlake.delivery.pages.rendering import ASSETS, page, problem_page
+from quarterlake.delivery.parts import OnParts
+from quarterlake.delivery.problems import Problem
+from quarterlake.delivery.shelf import PageShelf
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+router = APIRouter(include_in_schema=False)
+_FOREVER = "public, max-age=31536000, immutable"
+_NAMES = frozenset({"style.css", "catalog.js", "icon.svg"})
+
+
+def install(app: FastAPI) -> None:
+    """Mount the pages; their problems are pages too."""
+    app.include_router(router)
+    app.state.problem_shapes |= dict.fromkeys(("/datasets/", "/releases/"), problem_page)
+
+
+@router.get("/", operation_id="page_home")
+def home(request: Request, shelf: PageShelf, parts: OnParts) -> Response:
+    """The data sets."""
+    return page("home.html", cards=views.dataset_cards(shelf), **_common(request, shelf, parts))
+
+
+@router.get("/datasets/{dataset}", operation_id="page_dataset")
+def dataset(request: Request, shelf: PageShelf, parts: OnParts, dataset: str) -> Response:
+    """One data set: its releases, and what the next one lacks."""
+    releases = shelf.releases(dataset)
+    outlook = views.outlook_of(shelf.catalog, dataset)
+    return page(
+        "dataset.html",
+        dataset=dataset,
+        lines=views.release_lines(releases),
+        months=views.months_of(views.current_of(releases)),
+        outlook=outlook,
+        open_periods=[p for p in outlook.periods if p.waits_for or p.stopped_by or p.note] if outlook else [],
+        next_period=views.next_period(releases, outlook),
+        rejects=views.rejects_by_file(outlook.rejects) if outlook else (),
+        **_common(request, shelf, parts),
+    )
+
+
+@router.get("/releases/{name}", operation_id="page_release")
+def release(request: Request, shelf: PageShelf, parts: OnParts, name: str) -> Response:
+    """One release: what changed, how good it is, what is in it and what it was made from."""
+    found = shelf.find(name)
+    return page(
+        "release.html",
+        view=views.release_view(shelf, found, parts.base(request)),
+        picture=lineage(found),
+        heads=column_heads(),
+        raw=raw_parts(found),
+        **_common(request, shelf, parts),
+    )
+
+
+@router.get("/assets/{name}", operation_id="page_asset")
+async def asset(name: str) -> Response:
+    """A file that pages need; it holds nothing that anybody may not see."""
+    if name not in _NAMES:
+        raise Problem(404, f"There is no file {name[:100]!r} here.")
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return FileResponse(ASSETS / name, media_type=kind, headers={"Cache-Control": _FOREVER})
+
+
+def _common(request: Request, shelf: PageShelf, parts: OnParts) -> dict[str, Any]:
+    """What every page shows."""
+    return {
+        "caller": None if parts.door.is_open and shelf.caller.id == "anonymous" else shelf.caller,
+        "base": parts.base(request),
+    }

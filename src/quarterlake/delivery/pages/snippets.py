@@ -1,0 +1,83 @@
+"""How to load a release in other tools, ready to copy. The key is read from the environment, so that none ends in a notebook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from quarterlake.delivery.profile_file import SHARING_PATH
+from quarterlake.delivery.sharing.names import SHARE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from quarterlake.domain.releases import Release
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """Code for one tool; `needs` says what to install, `note` what else to know."""
+
+    tool: str
+    code: str
+    needs: str
+    note: str = ""
+
+
+def snippets(release: Release, base: str) -> Iterator[Snippet]:
+    """Code that loads the release's first aggregate from a server at an address."""
+    aggregate = release.build.aggregates[0].name
+    chosen = "" if aggregate == "summary" else f', aggregate="{aggregate}"'
+    client = f"""\
+import os
+from quarterlake.client import Client
+
+client = Client("{base}", os.environ["QUARTERLAKE_KEY"])
+"""
+    table = f"{SHARE}.{release.dataset}.{aggregate}"
+    version = release.table_version(aggregate)
+    yield Snippet(
+        "pandas",
+        f'{client}frame = client.pandas("{release.name}"{chosen})',
+        "pip install 'quarterlake[client-pandas]'",
+    )
+    yield Snippet(
+        "Polars",
+        f'{client}frame = client.polars("{release.name}"{chosen})',
+        "pip install 'quarterlake[client-polars]'",
+    )
+    yield Snippet(
+        "DuckDB",
+        f'{client}release = client.load("{release.name}"{chosen})\n\nimport duckdb\nduckdb.sql("SELECT * FROM release LIMIT 10")',
+        "pip install 'quarterlake[client]' duckdb",
+    )
+    yield Snippet(
+        "Spark",
+        f"""\
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.config(
+    "spark.jars.packages", "io.delta:delta-sharing-spark_2.13:4.0.0"
+).getOrCreate()
+frame = (
+    spark.read.format("deltaSharing")
+    .option("versionAsOf", {version})
+    .load("profile.share#{table}")
+)""",
+        "pip install pyspark",
+        f"Version {version} of the table shows the current releases of all periods as they were when this one was published. "
+        "profile.share is what `quarterlake keys create --profile` wrote.",
+    )
+    yield Snippet(
+        "delta-sharing",
+        f'import delta_sharing\n\nframe = delta_sharing.load_as_pandas("profile.share#{table}", version={version})',
+        "pip install delta-sharing",
+        f"The protocol is served at {base}{SHARING_PATH}. Without a version the table is as it is now.",
+    )
+    yield Snippet(
+        "Shell",
+        f'quarterlake pull {release.name} --to data\n\ncurl --location --header "Authorization: Bearer $QUARTERLAKE_KEY" \\\n'
+        f'  --remote-name --remote-header-name "{base}/v1/releases/{release.name}/files/0"',
+        "pip install 'quarterlake[client]'",
+        "Every file is verified against its SHA-256 by `quarterlake pull`.",
+    )

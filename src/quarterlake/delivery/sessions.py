@@ -1,0 +1,94 @@
+"""Logging in with a browser: a key is given once, a signed cookie stands for it afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import parse_qs, quote, urlsplit
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from quarterlake.delivery.access import SESSION_COOKIE, LoginNeededError
+from quarterlake.delivery.pages.rendering import page
+from quarterlake.delivery.parts import OnParts
+from quarterlake.delivery.problems import Problem
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+_LONGEST_TARGET = 500
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/login", operation_id="login_page")
+async def show_login(target: Annotated[str, Query(max_length=_LONGEST_TARGET)] = "/") -> HTMLResponse:
+    """The login page."""
+    return _page(None, target, 200)
+
+
+@router.post("/login", operation_id="login")
+async def login(request: Request, parts: OnParts) -> Response:
+    """Begin a session, and go to where the browser wanted to."""
+    _check_origin(request)
+    form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=8)
+    key, target = (form.get(name, [""])[0].strip() for name in ("key", "target"))
+    begun = await parts.door.begin_session(key)
+    if begun is None:
+        return _page("This key opens nothing: it is wrong, expired or revoked.", target, 401)
+    cookie, seconds = begun
+    response = RedirectResponse(_local(target), 303, {"Cache-Control": "no-store"})
+    response.set_cookie(
+        SESSION_COOKIE,
+        cookie,
+        max_age=seconds,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https" or (parts.options.url or "").startswith("https:"),
+    )
+    return response
+
+
+@router.post("/logout", operation_id="logout")
+async def logout(request: Request) -> Response:
+    """End the session of this browser."""
+    _check_origin(request)
+    response = RedirectResponse("/login", 303, {"Cache-Control": "no-store"})
+    response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
+    return response
+
+
+def install(app: FastAPI) -> None:
+    """Mount login and logout, and send who must log in to the login page."""
+    app.include_router(router)
+    app.add_exception_handler(LoginNeededError, _to_login)
+
+
+async def _to_login(request: Request, _error: Exception) -> Response:
+    query = f"?{request.url.query}" if request.url.query else ""
+    target = f"{request.url.path}{query}"[:_LONGEST_TARGET]
+    return RedirectResponse(f"/login?target={quote(target, safe='/')}", 303, {"Cache-Control": "no-store"})
+
+
+def _check_origin(request: Request) -> None:
+    """Refuse a form that another site sent: browsers say where a POST comes from."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    foreign = site not in {None, "same-origin", "none"} or (
+        origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    )
+    if foreign:
+        raise Problem(403, "This form was sent from another site. Open the login page and try again.")
+
+
+def _local(target: str) -> str:
+    """A path of this server, whatever was asked for."""
+    parts = urlsplit(target)
+    is_local = (
+        target.startswith("/") and not target.startswith(("//", "/\\")) and not (parts.scheme or parts.netloc)
+    )
+    return target if is_local and target.isprintable() else "/"
+
+
+def _page(problem: str | None, target: str, status: int) -> HTMLResponse:
+    shown = page("login.html", status, problem=problem, target=_local(target), caller=None)
+    shown.headers["Cache-Control"] = "no-store"
+    return shown

@@ -1,0 +1,149 @@
+"""Where keys are kept, in SQLite and in PostgreSQL alike."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from quarterlake.delivery.keyring import Keyring, create_key, install_first_key, revoke_key
+from quarterlake.delivery.keystore import Access, SqlKeyStore, open_keystore
+from quarterlake.domain.api_keys import ADMIN_ALL, READ_ALL, Scope
+from quarterlake.domain.errors import KeysUnavailableError, UnknownKeyError, UsageError
+from tests.integration.postgres_server import restart, running_postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOW = datetime(2026, 5, 3, 9, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    folder = tmp_path_factory.mktemp("postgres")
+    with running_postgres(folder) as url:
+        yield url, folder
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database that holds nothing yet."""
+    if request.param == "sqlite":
+        return str(tmp_path / "new" / "keys.sqlite")
+    import psycopg
+
+    url: str = request.getfixturevalue("postgres")[0]
+    name = f"keys_{abs(hash(request.node.name))}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    return url.replace("/postgres", f"/{name}")
+
+
+@pytest.fixture
+def store(place: str) -> Iterator[SqlKeyStore]:
+    opened = open_keystore(place)
+    yield opened
+    opened.close()
+
+
+def test_keys_are_kept_with_all_they_say(store: SqlKeyStore, place: str) -> None:
+    text, key = create_key(store, "app", (Scope.parse("sales_*"), ADMIN_ALL), NOW, NOW + timedelta(days=1))
+    other = open_keystore(place)
+    assert other.all() == [key]
+    assert text not in repr(key)
+    revoke_key(other, key.id, NOW)
+    revoke_key(other, key.id, NOW + timedelta(days=1))
+    [revoked] = store.all()
+    assert (revoked.revoked_at, revoked.is_live(NOW)) == (NOW, False)
+    with pytest.raises(UnknownKeyError):
+        revoke_key(store, "0" * 12, NOW)
+    other.close()
+
+
+def test_a_name_has_two_live_keys_at_most(store: SqlKeyStore) -> None:
+    _, first = create_key(store, "app", (READ_ALL,), NOW)
+    create_key(store, "app", (READ_ALL,), NOW)
+    with pytest.raises(UsageError, match="2 live keys"):
+        create_key(store, "app", (READ_ALL,), NOW)
+    revoke_key(store, first.id, NOW)
+    create_key(store, "app", (READ_ALL,), NOW)
+
+
+def test_a_first_key_that_was_revoked_stays_so(store: SqlKeyStore) -> None:
+    text = f"ql_{'a' * 12}_{'b' * 64}"
+    install_first_key(store, text, NOW)
+    install_first_key(store, text, NOW)
+    revoke_key(store, "a" * 12, NOW)
+    install_first_key(store, text, NOW)
+    assert [key.is_live(NOW) for key in store.all()] == [False]
+    with pytest.raises(UsageError, match="the id of another key"):
+        install_first_key(store, f"ql_{'a' * 12}_{'c' * 64}", NOW)
+
+
+def test_the_secret_is_made_once(place: str) -> None:
+    """Of many servers that start at the same time on a new database."""
+    found = []
+
+    def start() -> None:
+        opened = open_keystore(place)
+        found.append(opened.secret())
+        opened.close()
+
+    threads = [threading.Thread(target=start) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 6
+    assert len(set(found)) == 1
+    assert len(found[0]) == 32
+
+
+def test_the_ledger_keeps_what_was_given(store: SqlKeyStore) -> None:
+    for number in range(5):
+        store.record(Access(NOW, "k", "app", "links", f"sales@2026-Q1.{number}", ("a", "b")))
+    newest = store.accesses(None, 2)
+    assert [access.release[-1] for access in newest] == ["4", "3"]
+    older = store.accesses(newest[-1].number, 10)
+    assert [access.release[-1] for access in older] == ["2", "1", "0"]
+    assert (older[0].at, older[0].files, older[0].name) == (NOW, ("a", "b"), "app")
+
+
+def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    place = tmp_path / "keys.sqlite"
+    opened = open_keystore(str(place))
+    opened.all()
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    opened.close()
+
+
+def test_a_place_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(KeysUnavailableError, match="QUARTERLAKE_DELIVERY_DATABASE"):
+        open_keystore(str(tmp_path / "file" / "keys.sqlite")).all()
+
+
+def test_it_comes_back_with_its_server(postgres: tuple[str, Path]) -> None:
+    url, folder = postgres
+    store = open_keystore(url)
+    text, _ = create_key(store, "app", (READ_ALL,), datetime.now(UTC))
+    ring = Keyring(store)
+    ring.refresh()
+    restart(folder, stop=True)
+    with pytest.raises(KeysUnavailableError):
+        ring.refresh()
+    assert ring.known(text) is not None  # for five more seconds
+    restart(folder, stop=False)
+    ring.refresh()
+    assert ring.known(text) is not None
+    store.close()
+
+
+def test_a_password_is_in_no_message() -> None:
+    with pytest.raises(KeysUnavailableError) as refused:
+        open_keystore("postgresql://x:p4ssword@127.0.0.1:1/x").all()
+    assert "p4ssword" not in str(refused.value)
