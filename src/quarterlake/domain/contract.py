@@ -9,6 +9,7 @@ import msgspec
 
 from quarterlake.domain.column_types import ColumnType
 from quarterlake.domain.errors import ContractError
+from quarterlake.domain.reading import EVIDENCE, Reading
 
 RESERVED_COLUMNS = frozenset(
     {"_source", "_month", "_time", "_raw", "_landing", "_row", "file_row_number", "file_index"}
@@ -47,7 +48,8 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `record_time` names the column that puts a record into a period; None means the timestamp in the file's
     name. `key_declared` says that a person wrote the key, which lets the newest version of a record win;
-    an inferred key removes only rows that are equal in every column. `notes` say why inference chose what
+    an inferred key removes only rows that are equal in every column. `reading` says how delimited files are written where their
+    bytes are not to decide it. `notes` say why inference chose what
     it chose.
     """
 
@@ -62,6 +64,7 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
     sequence: str | None = None
     dimensions: tuple[str, ...] | None = None
     gates: Mapping[str, GateRule] = {}
+    reading: Reading = EVIDENCE
     inferred: bool = False
     notes: tuple[str, ...] = ()
 
@@ -119,7 +122,8 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
         """Identifies all that decides how a file's bytes become typed records; a file without a declared key is refused."""
         columns = [(c.source, c.name, str(c.type)) for c in self.columns]
         needed = sorted(self.key) if self.key_declared else []
-        return fingerprint([columns, self.record_time, self.timezone, needed])
+        reading = [] if self.reading == EVIDENCE else [self.reading]
+        return fingerprint([columns, self.record_time, self.timezone, needed, *reading])
 
     @property
     def content_id(self) -> str:

@@ -16,6 +16,7 @@ from quarterlake.domain.column_types import DATE, TIMESTAMP
 from quarterlake.domain.contract import Column, Contract, GateRule, Severity
 from quarterlake.domain.errors import ContractError
 from quarterlake.domain.odcs_types import column_type, logical_type
+from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.domain.strict_yaml import MAX_BYTES, MAX_DEPTH, load
 
 __all__ = ["FILE_NAME", "MAX_BYTES", "MAX_DEPTH", "from_yaml", "to_yaml"]
@@ -94,6 +95,7 @@ class _Ours(msgspec.Struct, rename="camel", omit_defaults=True):
     sequence: _Name | None = None
     dimensions: tuple[str, ...] | None = None
     inferred_key: tuple[str, ...] = ()
+    reading: Reading | None = None
     inferred: bool = False
     notes: tuple[str, ...] = ()
 
@@ -172,6 +174,7 @@ def from_yaml(text: str, where: str) -> Contract:
             sequence=ours.sequence,
             dimensions=ours.dimensions,
             gates=gates,
+            reading=ours.reading or EVIDENCE,
             inferred=ours.inferred,
             notes=ours.notes,
         )
@@ -189,6 +192,7 @@ def _our_values(contract: Contract) -> dict[str, Any]:
             sequence=contract.sequence,
             dimensions=contract.dimensions,
             inferred_key=() if contract.key_declared else contract.key,
+            reading=None if contract.reading == EVIDENCE else contract.reading,
             inferred=contract.inferred,
             notes=contract.notes,
         )
@@ -328,6 +332,8 @@ def _convert(value: object, kind: type[_T], where: str, path: str = "") -> _T:
     """`value` as `kind`; ContractError with the place below `path` where it does not fit."""
     try:
         return msgspec.convert(value, kind)
+    except ContractError as refused:
+        raise ContractError(f"{where}: {refused}") from refused
     except msgspec.ValidationError as refused:
         what, _, at = str(refused).partition(" - at ")
         place = path + re.sub(r"^\$\.?", "", at.replace("`", "").replace("key in ", ""))
