@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from quarterlake.domain.column_types import DATE, TIMESTAMP
 from quarterlake.domain.contract import Column, Contract, GateRule, Severity
+from quarterlake.domain.drift import NO_POLICIES, DriftPolicies, Evolution
 from quarterlake.domain.errors import ContractError
 from quarterlake.domain.odcs_types import column_type, logical_type
 from quarterlake.domain.reading import EVIDENCE, Reading
@@ -96,6 +97,8 @@ class _Ours(msgspec.Struct, rename="camel", omit_defaults=True):
     dimensions: tuple[str, ...] | None = None
     inferred_key: tuple[str, ...] = ()
     reading: Reading | None = None
+    drift: DriftPolicies = NO_POLICIES
+    evolution: tuple[Evolution, ...] = ()
     inferred: bool = False
     notes: tuple[str, ...] = ()
 
@@ -175,6 +178,8 @@ def from_yaml(text: str, where: str) -> Contract:
             dimensions=ours.dimensions,
             gates=gates,
             reading=ours.reading or EVIDENCE,
+            drift=ours.drift,
+            evolution=ours.evolution,
             inferred=ours.inferred,
             notes=ours.notes,
         )
@@ -193,6 +198,8 @@ def _our_values(contract: Contract) -> dict[str, Any]:
             dimensions=contract.dimensions,
             inferred_key=() if contract.key_declared else contract.key,
             reading=None if contract.reading == EVIDENCE else contract.reading,
+            drift=contract.drift,
+            evolution=contract.evolution,
             inferred=contract.inferred,
             notes=contract.notes,
         )
