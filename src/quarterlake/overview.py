@@ -18,7 +18,7 @@ from quarterlake.domain.quality import QualityReport
 from quarterlake.domain.releases import Build, Release, checked_dataset_name
 from quarterlake.lake import documents, keys
 from quarterlake.processing.building import drift_of, refusal_of
-from quarterlake.processing.contracts import declared_contract, newest_inferred
+from quarterlake.processing.contracts import declared_contract, in_force
 from quarterlake.processing.curating import current_curation
 from quarterlake.processing.ledgers import file_entries
 from quarterlake.processing.parsing import stamp_of
@@ -64,12 +64,9 @@ def known(pipeline: Pipeline, dataset: str) -> Known:
         raise UsageError(
             f"No data set {dataset} has landed in {pipeline.settings.lake}. There are: {', '.join(pipeline.datasets()) or 'none'}."
         )
-    newest = newest_inferred(pipeline.parsing, dataset)
-    contract = declared_contract(pipeline.settings.contracts, dataset) or (newest[1] if newest else None)
+    contract = in_force(pipeline.parsing, dataset, declared_contract(pipeline.settings.contracts, dataset))
     landings = pipeline.landings(dataset, contract)
-    parsed = (
-        pipeline.parsing.known(dataset, pipeline.parsing.identities(landings, contract)) if contract else {}
-    )
+    parsed = pipeline.parsing.known_of(dataset, contract, landings) if contract else {}
     table = current_curation(pipeline.lake, dataset)
     return Known(dataset, landings, contract, parsed, table.curation if table else None)
 
@@ -137,6 +134,12 @@ def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
         for landing in held.landings
         if landing.is_live and landing.manifest.sequence in held.parsed
     ]
+    drift = [
+        found
+        for landing in held.landings
+        if landing.is_live and held.contract and landing.manifest.sequence in held.parsed
+        for found in drift_of(held.contract, landing.manifest, held.parsed[landing.manifest.sequence])
+    ]
     return {
         "dataset": held.dataset,
         "contract": None
@@ -159,7 +162,8 @@ def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
             ],
         },
         "records": totals(entries),
-        "drift": [line for source, file in parsed for line in drift_of(source, file)],
+        "drift": [found.text for found in drift],
+        "drift_details": drift,
         "periods": _periods(pipeline, held, current),
         "builds_waiting": _waiting(pipeline, held, releases),
         "releases": [release.name for release in releases],

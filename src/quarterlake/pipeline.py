@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from quarterlake.domain.drift import FileDrift
     from quarterlake.domain.ledger import FileEntry
     from quarterlake.processing.engines.port import Engine
     from quarterlake.settings import Settings
@@ -62,7 +63,7 @@ class DatasetOutcome:
     contract: Contract | None = None
     entries: list[FileEntry] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
-    drift: list[str] = field(default_factory=list)
+    drift: list[FileDrift] = field(default_factory=list)
     completeness: list[Completeness] = field(default_factory=list)
     builds: list[Build] = field(default_factory=list)
     reports: list[QualityReport] = field(default_factory=list)
@@ -289,7 +290,7 @@ class Pipeline:
             source = landing.manifest.source
             if (refusal := refusal_of(source, parsed)) is not None:
                 outcome.refused[source] = refusal
-            outcome.drift += drift_of(source, parsed)
+            outcome.drift += drift_of(settled.contract, landing.manifest, parsed)
         if table is None:
             return outcome, None
         curated = Curated(settled.contract, landings, settled.parsed, table)

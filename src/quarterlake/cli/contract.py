@@ -34,12 +34,13 @@ def show(
     """Print the contract in force as ODCS YAML: the user's, else the newest inferred one."""
     from quarterlake.domain.errors import UsageError
     from quarterlake.domain.releases import checked_dataset_name
-    from quarterlake.processing.contracts import declared_contract, newest_inferred
+    from quarterlake.processing.contracts import declared_contract, in_force
 
     with opened(lake, contracts, None) as pipeline:
         checked_dataset_name(dataset)
-        newest = newest_inferred(pipeline.parsing, dataset)
-        contract = declared_contract(pipeline.settings.contracts, dataset) or (newest[1] if newest else None)
+        contract = in_force(
+            pipeline.parsing, dataset, declared_contract(pipeline.settings.contracts, dataset)
+        )
         landed = [] if contract else pipeline.datasets()
     if contract is None:
         raise UsageError(
@@ -114,7 +115,8 @@ def check(
         parsed = settled.parsed.get(landing.manifest.sequence)
         if parsed is not None and landing.is_live:
             refusal = refusal_of(landing.manifest.source, parsed)
-            problems += [refusal] if refusal else drift_of(landing.manifest.source, parsed)
+            drift = [found.text for found in drift_of(settled.contract, landing.manifest, parsed)]
+            problems += [refusal] if refusal else drift
     if json:
         print_json(
             {

@@ -77,7 +77,7 @@ def _print_outcome(outcome: DatasetOutcome, settings: Settings) -> None:
     if outcome.contract is not None and outcome.contract.inferred:
         _list(f"contract {outcome.contract.version}, inferred", list(outcome.contract.notes))
     _list("REFUSED", list(outcome.refused.values()))
-    _list("drift", outcome.drift)
+    _list("drift", [drift.text for drift in outcome.drift])
     for report in outcome.reports:
         for gate in report.gates:
             if not gate.passed:

@@ -102,6 +102,8 @@ class Drift(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def text(self) -> str:
         """What happened and what was done, for people."""
+        if self.policy is DriftPolicy.REJECT_FILE:
+            return f"{_what(self)}; the file is refused"
         return f"{_what(self)}; {_done(self)}"
 
 
@@ -122,6 +124,17 @@ class Evolution(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.kind is DriftKind.ADDED:
             return f"column {self.column} is new ({self.detail}); the contract took it in"
         return f"values of {self.column} did not fit its type; the contract widened it: {self.detail}"
+
+
+class FileDrift(msgspec.Struct, frozen=True):
+    """A drift as reports show it; `text` begins with the file's path."""
+
+    source: str
+    kind: DriftKind
+    policy: DriftPolicy
+    column: str | None
+    records: int
+    text: str
 
 
 def refusal(drift: Drift) -> str:

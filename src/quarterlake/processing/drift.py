@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from quarterlake.processing.relations import Relation, SourceColumn
 
 
+class DriftError(UnreadableFileError):
+    """A file that its contract refuses for what it differs in."""
+
+    def __init__(self, name: str, drift: Drift) -> None:
+        super().__init__(f"{name}: {refusal(drift)}.")
+        self.drift = (drift,)
+
+
 @dataclass(frozen=True, slots=True)
 class RowRule:
     """A condition under which a record is rejected, and the drift that is the reason."""
@@ -50,12 +58,12 @@ class Met:
 def meet(name: str, relation: Relation, contract: Contract, *, ordered: bool) -> Met:
     """Hold a file's columns to its contract; `ordered` says whether its format gives them an order.
 
-    Raises UnreadableFileError where the contract refuses the file.
+    Raises DriftError where the contract refuses the file.
     """
     matched = match_columns(relation, contract)
     found = list(_differences(relation, contract, matched, ordered=ordered))
     if refused := next((drift for drift in found if drift.policy is DriftPolicy.REJECT_FILE), None):
-        raise UnreadableFileError(f"{name}: {refusal(refused)}.")
+        raise DriftError(name, refused)
     for drift in found:
         if drift.kind is DriftKind.CASE and drift.policy is DriftPolicy.NULL_FILL:
             del matched[drift.column or ""]
@@ -83,14 +91,14 @@ def match_columns(relation: Relation, contract: Contract) -> dict[str, SourceCol
 
 
 def type_drift(name: str, contract: Contract, misfits: Mapping[str, Evidence]) -> list[Drift]:
-    """The columns some of whose values do not fit. Raises UnreadableFileError where the contract refuses the file for that."""
+    """The columns some of whose values do not fit. Raises DriftError where the contract refuses the file for that."""
     policy = contract.policy(DriftKind.TYPE)
     found = [
         Drift(DriftKind.TYPE, policy, column, records=evidence.present)
         for column, evidence in sorted(misfits.items())
     ]
     if found and policy is DriftPolicy.REJECT_FILE:
-        raise UnreadableFileError(f"{name}: {refusal(found[0])}.")
+        raise DriftError(name, found[0])
     # Of a key or a record time no null is made.
     kept = DriftPolicy.REJECT_ROW if policy is DriftPolicy.NULL_FILL else policy
     return [Drift(d.kind, kept, d.column, records=d.records) for d in found]
@@ -105,6 +113,35 @@ def counted(found: Sequence[Drift], ruled: Mapping[int, int]) -> tuple[Drift, ..
         else drift
         for drift in found
     )
+
+
+def still_missing(found: Sequence[Drift], contract: Contract, missing: Sequence[str]) -> tuple[Drift, ...]:
+    """The drift of a file that is kept under a wider contract: as before, but for the columns that it lacks now; in the order of a fresh parse."""
+    places = {column.name: place for place, column in enumerate(contract.columns)}
+    lacking = [Drift(DriftKind.DROPPED, _dropped(contract, name), name) for name in missing]
+    kept = [drift for drift in found if drift.kind is not DriftKind.DROPPED]
+
+    def order(drift: Drift) -> tuple[int, int]:
+        place = places.get(drift.column or "", 0)
+        return _ORDER[drift.kind], place if drift.kind in {DriftKind.DROPPED, DriftKind.CASE} else 0
+
+    return tuple(sorted([*kept, *lacking], key=order))
+
+
+_ORDER = {
+    DriftKind.REORDERED: 0,
+    DriftKind.DROPPED: 1,
+    DriftKind.CASE: 1,
+    DriftKind.ADDED: 2,
+    DriftKind.TYPE: 3,
+}
+
+
+def _dropped(contract: Contract, name: str) -> DriftPolicy:
+    """What is done where a file lacks a column: one that came with a later file is no duty."""
+    policy = contract.policy(DriftKind.DROPPED)
+    refusing = policy in {DriftPolicy.REJECT_FILE, DriftPolicy.REJECT_ROW}
+    return DriftPolicy.NULL_FILL if refusing and name in contract.evolved else policy
 
 
 def _filled(contract: Contract) -> frozenset[str]:
@@ -127,13 +164,7 @@ def _differences(
     for column in contract.columns:
         given = matched.get(column.name)
         if given is None:
-            policy = contract.policy(DriftKind.DROPPED)
-            if column.name in contract.evolved and policy in {
-                DriftPolicy.REJECT_FILE,
-                DriftPolicy.REJECT_ROW,
-            }:
-                policy = DriftPolicy.NULL_FILL  # a column that came later is no duty
-            yield Drift(DriftKind.DROPPED, policy, column.name)
+            yield Drift(DriftKind.DROPPED, _dropped(contract, column.name), column.name)
         elif column.source not in {given.name, given.spelled}:
             yield Drift(
                 DriftKind.CASE, contract.policy(DriftKind.CASE), column.name, given.spelled or given.name
@@ -155,7 +186,7 @@ def _alike(column: SourceColumn, columns: Sequence[SourceColumn]) -> str:
 def _rule(drift: Drift, relation: Relation) -> RowRule:
     if drift.kind is not DriftKind.ADDED:
         return RowRule("true", drift)
-    column = next(c for c in relation.columns if drift.column in {c.spelled or c.name})
+    column = next(c for c in relation.columns if drift.column == (c.spelled or c.name))
     return RowRule(f"({column.text} IS NOT NULL AND NOT {is_null_token(column.text)})", drift)
 
 

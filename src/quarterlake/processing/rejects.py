@@ -37,13 +37,17 @@ _DROP_REASONS = {
 
 
 class Reject(msgspec.Struct, frozen=True):
-    """One record that was not accepted. `line` counts from 1, `byte_offset` from 0 in the uncompressed file; None where unknown."""
+    """One record that was not accepted. `line` counts from 1, `byte_offset` from 0 in the uncompressed file; None where unknown.
+
+    `record` is its number from 0 in a file that has no lines.
+    """
 
     line: int | None
     byte_offset: int | None
     column: str | None
     reason: str
     raw: str
+    record: int | None = None
 
 
 def write_rejects(
@@ -65,10 +69,8 @@ def write_rejects(
         for reject in _rejects(connection, source, relation, surveyed, found, dropped):
             counts[reject.reason] = counts.get(reject.reason, 0) + 1
             file.write(encoder.encode(reject) + b"\n")
-    types = (
-        "{line: 'BIGINT', byte_offset: 'BIGINT', \"column\": 'VARCHAR', reason: 'VARCHAR', raw: 'VARCHAR'}"
-    )
-    query = f"SELECT * FROM read_json({literal(listed)}, columns = {types}, format = 'newline_delimited') ORDER BY byte_offset, line"
+    types = "{line: 'BIGINT', byte_offset: 'BIGINT', \"column\": 'VARCHAR', reason: 'VARCHAR', raw: 'VARCHAR', record: 'BIGINT'}"
+    query = f"SELECT * FROM read_json({literal(listed)}, columns = {types}, format = 'newline_delimited') ORDER BY byte_offset, line, record"
     connection.execute(f"COPY ({query}) TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)")
     listed.unlink()
     return counts
@@ -134,7 +136,11 @@ def _rejects(
         for misfit in batch:
             place = places.get(misfit.ordinal)
             yield _reject(
-                place, found.column(misfit.failing), found.reason(misfit.failing), _shown(misfit, found)
+                place,
+                found.column(misfit.failing),
+                found.reason(misfit.failing),
+                _shown(misfit, found),
+                misfit.ordinal,
             )
 
 
@@ -156,9 +162,11 @@ def _shown(misfit: Misfit, found: Explained) -> str:
     return msgspec.json.encode(misfit.texts[: len(found.columns)]).decode()
 
 
-def _reject(place: Location | None, column: str | None, reason: str, shown: str = "") -> Reject:
+def _reject(
+    place: Location | None, column: str | None, reason: str, shown: str = "", record: int | None = None
+) -> Reject:
     if place is None:
-        return Reject(None, None, column, reason, shown[:_RAW_LIMIT])
+        return Reject(None, None, column, reason, shown[:_RAW_LIMIT], record)
     return Reject(place.line, place.byte_offset, column, reason, place.raw[:_RAW_LIMIT])
 
 

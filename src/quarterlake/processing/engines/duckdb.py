@@ -22,6 +22,7 @@ from quarterlake.processing.aggregates import columns_of, user_query, write_summ
 from quarterlake.processing.faults import environment_faults
 from quarterlake.processing.parser import ParseJob, parse_file
 from quarterlake.processing.rejects import Reject
+from quarterlake.processing.replays import readable
 from quarterlake.processing.samples import Sample, file_evidence, sample_file
 from quarterlake.processing.sql import identifier, literal, literals, parquet_options, rows
 from quarterlake.processing.sql_dialects import DUCKDB
@@ -104,7 +105,11 @@ class DuckDBEngine:
 
     def _parse_one(self, request: ParseRequest) -> ParsedFile:
         manifest = request.manifest
-        with self._lake.raw.local([manifest.key]) as [raw], environment_faults(self._scratch):
+        with (
+            self._lake.raw.local([manifest.key]) as [landed],
+            environment_faults(self._scratch),
+            readable(manifest, landed, request.withheld, self._scratch) as raw,
+        ):
             job = ParseJob(
                 request.id,
                 request.origin,
@@ -257,7 +262,7 @@ class DuckDBEngine:
                     self._open()
                     .cursor()
                     .execute(
-                        f'SELECT line, byte_offset, "column", reason, raw FROM read_parquet({literal(path)})'
+                        f'SELECT line, byte_offset, "column", reason, raw, record FROM read_parquet({literal(path)})'
                     )
                 )
                 while batch := cursor.fetchmany(_BATCH):
