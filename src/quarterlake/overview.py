@@ -16,6 +16,7 @@ from quarterlake.domain.parsed import ParsedFile
 from quarterlake.domain.periods import Period
 from quarterlake.domain.quality import QualityReport
 from quarterlake.domain.releases import Build, Release, checked_dataset_name
+from quarterlake.domain.repairs import place_of
 from quarterlake.lake import documents, keys
 from quarterlake.processing.building import drift_of, refusal_of
 from quarterlake.processing.contracts import declared_contract, in_force
@@ -56,6 +57,17 @@ class Known(msgspec.Struct, frozen=True):
         """The ledger of its files."""
         return file_entries(self.landings, self.parsed, self.curation)
 
+    @property
+    def stood_for(self) -> dict[int, set[str]]:
+        """For each live file, by its landing, the places of the rejects that a replay repairs or discards."""
+        found: dict[int, set[str]] = {}
+        for landing in self.landings:
+            replay = landing.manifest.replay
+            parsed = self.parsed.get(landing.manifest.sequence)
+            if replay is not None and landing.repairs is not None and parsed is not None and not parsed.error:
+                found[landing.repairs] = {*replay.repairs, *replay.discards}
+        return found
+
 
 def known(pipeline: Pipeline, dataset: str) -> Known:
     """What the lake holds of a data set. Raises UsageError where nothing of it has landed."""
@@ -82,17 +94,21 @@ def ledger_entries(pipeline: Pipeline, dataset: str | None) -> list[FileEntry]:
 
 
 def reject_entries(pipeline: Pipeline, dataset: str | None) -> Iterator[RejectEntry]:
-    """The rejects of every live file."""
+    """The rejects of every live file, less those that a replay stands for; a replay's own among them."""
     for held in chosen(pipeline, dataset):
         live = {
             landing.manifest.sequence: landing.manifest.source for landing in held.landings if landing.is_live
         }
-        sources = {held.parsed[n].id: source for n, source in live.items() if n in held.parsed}
+        numbers = {held.parsed[n].id: n for n in live if n in held.parsed}
         files = [held.parsed[n] for n in live if n in held.parsed]
+        stood_for = held.stood_for
         for file, reject in pipeline.engine.rejects(files):
+            number = numbers[file.id]
+            if place_of(reject.byte_offset, reject.record) in stood_for.get(number, ()):
+                continue
             yield RejectEntry(
                 held.dataset,
-                sources[file.id],
+                live[number],
                 reject.line,
                 reject.byte_offset,
                 reject.column,
@@ -129,6 +145,7 @@ def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
     current = {release.period: release.name for release in releases}
     entries = held.entries
     live = [landing.manifest.sequence for landing in held.landings if landing.is_live]
+    files = [landing for landing in held.landings if landing.manifest.replay is None]
     parsed = [
         (landing.manifest.source, held.parsed[landing.manifest.sequence])
         for landing in held.landings
@@ -150,10 +167,11 @@ def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
             "notes": held.contract.notes,
         },
         "files": {
-            "landed": len(held.landings),
-            "live": len(live),
-            "corrected": sum(1 for landing in held.landings if landing.replaced_by is not None),
+            "landed": len(files),
+            "live": sum(1 for landing in files if landing.is_live),
+            "corrected": sum(1 for landing in files if landing.replaced_by is not None),
             "duplicates": sum(1 for landing in held.landings if landing.duplicate_of is not None),
+            "replays": sum(1 for landing in held.landings if landing.manifest.replay and landing.is_live),
             "unprocessed": sum(1 for sequence in live if sequence not in held.parsed),
             "refused": [
                 {"source": source, "error": error}
@@ -162,6 +180,8 @@ def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
             ],
         },
         "records": totals(entries),
+        "repaired": sum(entry.repaired for entry in entries),
+        "discarded": sum(entry.discarded for entry in entries),
         "drift": [found.text for found in drift],
         "drift_details": drift,
         "periods": _periods(pipeline, held, current),

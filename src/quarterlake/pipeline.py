@@ -313,7 +313,9 @@ class Pipeline:
         return outcome, curated
 
     def _unreadable(self, landings: Sequence[Landing]) -> dict[str, str]:
-        live = [landing.manifest for landing in landings if landing.is_live]
+        live = [
+            landing.manifest for landing in landings if landing.is_live and landing.manifest.replay is None
+        ]
         samples = self.engine.sample([(manifest, stamp_of(manifest)) for manifest in live], 1)
         return {
             m.source: sample.error

@@ -173,6 +173,10 @@ def print_status(document: dict[str, Any]) -> None:
         print(
             f"  records: {records['records']:,} = {records['accepted']:,} accepted + {records['rejected']:,} rejected + {records['superseded']:,} superseded"
         )
+        if files["replays"]:
+            print(
+                f"  replays: {held['repaired']:,} rejects repaired and {held['discarded']:,} discarded, in {files['replays']} files; they count as superseded"
+            )
         _list("REFUSED", [refused["error"] for refused in files["refused"]])
         _list("drift", held["drift"])
         for period in held["periods"]:

@@ -146,6 +146,7 @@ def of_live(landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]) -> di
 
 def infer(parsing: Parsing, dataset: str, landings: Sequence[Landing]) -> Contract | None:
     """The contract that the live files give, every value of them looked at; None when no file can be read."""
+    landings = [landing for landing in landings if landing.manifest.replay is None]
     live = [landing.manifest for landing in landings if landing.is_live]
     step = max(1, -(-len(live) // _SAMPLED_FILES))
     sampled = live[::step] if len(live) > step else live

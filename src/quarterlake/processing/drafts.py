@@ -90,6 +90,7 @@ def new_columns(
         landing.manifest
         for landing in landings
         if landing.is_live
+        and landing.manifest.replay is None
         and landing.manifest.sequence in parsed
         and parsed[landing.manifest.sequence].unknown
         and parsed[landing.manifest.sequence].error is None
