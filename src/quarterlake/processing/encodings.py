@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CHUNK = 1 << 20
+_RECODED = 1 << 16
 _HEAD = 1 << 12
 _COUNTED = 1 << 22
 """How many bytes of chunks that are no UTF-8 are looked at closely: enough to see which of two encodings they are in."""
@@ -40,6 +41,11 @@ class Encoding:
 
     name: str
     why: str
+
+    @property
+    def label(self) -> str:
+        """The name that people know it by."""
+        return {"cp1252": "windows-1252", "iso8859-1": "latin-1"}.get(self.name, self.name)
 
     @property
     def is_utf8(self) -> bool:
@@ -146,7 +152,7 @@ class Recoding:
         errors = "surrogatepass" if self.encoding in _WIDE else "surrogateescape"
         decoder = codecs.getincrementaldecoder(self.encoding)(errors)
         read = written = 0
-        while chunk := source.read(_CHUNK):
+        while chunk := source.read(_RECODED):
             text = decoder.decode(chunk).encode("utf-8", errors)
             read += len(chunk)
             written += len(text)

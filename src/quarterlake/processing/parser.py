@@ -14,7 +14,7 @@ import duckdb
 
 from quarterlake.domain.column_types import Kind
 from quarterlake.domain.drift import Drift, DriftKind, DriftPolicy
-from quarterlake.domain.errors import ContractError, UnreadableFileError
+from quarterlake.domain.errors import ContractError, MisreadError, UnreadableFileError
 from quarterlake.domain.parsed import ParsedFile, StoredColumn
 from quarterlake.domain.periods import MAX_YEAR, MIN_YEAR
 from quarterlake.processing.casts import misfits, stored
@@ -25,6 +25,7 @@ from quarterlake.processing.rejects import survey_records, write_rejects
 from quarterlake.processing.relations import DROPPED, DROPPED_SCANS, Relation, SourceColumn, relation_of
 from quarterlake.processing.sources import Format, PlainSource, plain_source
 from quarterlake.processing.sql import identifier, literal, parquet_options, rows, type_name
+from quarterlake.processing.two_paths import read_either_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -69,8 +70,19 @@ def parse_file(connection: DuckDBPyConnection, job: ParseJob, scratch: Path) -> 
     Raises TransientError and DiskFullError only, for what the machine lacks.
     """
     try:
-        with plain_source(job.name, job.raw, scratch) as source, reading(job.name, source.path):
-            return _parse(connection, job, source, scratch)
+        with (
+            plain_source(job.name, job.raw, scratch, job.contract.reading) as source,
+            reading(job.name, source.path),
+        ):
+            names = [column.source for column in job.contract.columns]
+            relation = relation_of(connection, source, names, job.contract.reading)
+            return read_either_way(
+                source,
+                relation,
+                job.contract.reading,
+                scratch,
+                lambda found: _parse(connection, job, source, found, scratch),
+            )
     except UnreadableFileError as refused:
         document = ParsedFile(
             id=job.id,
@@ -83,9 +95,10 @@ def parse_file(connection: DuckDBPyConnection, job: ParseJob, scratch: Path) -> 
         return ParseOutcome(document, None, None)
 
 
-def _parse(connection: DuckDBPyConnection, job: ParseJob, source: PlainSource, scratch: Path) -> ParseOutcome:
+def _parse(
+    connection: DuckDBPyConnection, job: ParseJob, source: PlainSource, relation: Relation, scratch: Path
+) -> ParseOutcome:
     contract = job.contract
-    relation = relation_of(connection, source, [column.source for column in contract.columns])
     met = meet(job.name, relation, contract, ordered=source.format in _ORDERED)
     matched = met.matched
     _check_matched(job, relation, matched)
@@ -113,9 +126,10 @@ def _parse(connection: DuckDBPyConnection, job: ParseJob, source: PlainSource, s
     rejected = sum(counts.values())
     records = surveyed.records
     if records != sum(months.values()) + rejected:
-        raise UnreadableFileError(
+        raise MisreadError(
             f"{job.name}: {records} records counted in its bytes, but the parser gave {sum(months.values())} rows and {rejected} rejects. "
             "The file is left out until this is understood; please report it with the file.",
+            "its rows and rejects are not as many as the records in the file's bytes",
         )
     data = _by_month(connection, staged, months, options)
     document = ParsedFile(

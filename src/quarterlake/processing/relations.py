@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.column_types import (
@@ -17,6 +17,8 @@ from quarterlake.domain.column_types import (
     decimal_for,
 )
 from quarterlake.domain.errors import UnreadableFileError
+from quarterlake.domain.reading import EVIDENCE, Reading
+from quarterlake.processing.cutting import LONGEST
 from quarterlake.processing.dialect import MAX_COLUMNS, Dialect, find_dialect, unique_names
 from quarterlake.processing.json_texts import json_texts
 from quarterlake.processing.sources import Format, PlainSource
@@ -24,8 +26,11 @@ from quarterlake.processing.sql import identifier, literal, rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
     from duckdb import DuckDBPyConnection
+
+    from quarterlake.processing.rewriting import Rewriting
 
 DROPPED = "dropped_records"
 DROPPED_SCANS = "dropped_scans"
@@ -56,7 +61,8 @@ class SourceColumn:
 class Relation:
     """`sql` stands after FROM; `broken` is a condition that a row is no record (a line that is no JSON object).
 
-    `whole` is then an expression for the row's text.
+    `whole` is then an expression for the row's text. A delimited file has its `dialect`, and its `rewriting` where the
+    careful path reads it.
     """
 
     sql: str
@@ -65,40 +71,67 @@ class Relation:
     broken: str | None = None
     whole: str = "NULL"
     dialect: Dialect | None = None
+    rewriting: Rewriting | None = None
 
 
 def relation_of(
-    connection: DuckDBPyConnection, source: PlainSource, expected: Collection[str] = ()
+    connection: DuckDBPyConnection,
+    source: PlainSource,
+    expected: Collection[str] = (),
+    reading: Reading = EVIDENCE,
 ) -> Relation:
-    """The relation over a source's records; `expected` column names help to tell a header from a record."""
+    """The relation over a source's records; `expected` column names help to tell a header from a record.
+
+    What `reading` says of a delimited file is so.
+    """
     match source.format:
         case Format.DELIMITED:
-            return _delimited(source, expected)
+            return _delimited(source, expected, reading)
         case Format.PARQUET:
             return _parquet(connection, source)
         case _:
             return _json(connection, source)
 
 
-def _delimited(source: PlainSource, expected: Collection[str]) -> Relation:
-    dialect = find_dialect(source.name, source.path, expected)
-    slots = [f"c{position}" for position in range(len(dialect.columns))]
-    declared = ", ".join(f"{slot}: 'VARCHAR'" for slot in slots)
-    sql = (
-        f"read_csv({literal(source.path)}, columns = {{{declared}}}, header = {str(dialect.header).lower()}, skip = {dialect.blank}, auto_detect = false, "
-        f"delim = {literal(dialect.delimiter)}, quote = {literal(dialect.quote)}, escape = {literal(dialect.quote)}, "
-        "allow_quoted_nulls = false, ignore_errors = true, store_rejects = true, "
-        f"rejects_table = '{DROPPED}', rejects_scan = '{DROPPED_SCANS}', rejects_limit = 0)"
-    )
+def _delimited(source: PlainSource, expected: Collection[str], reading: Reading) -> Relation:
+    dialect = find_dialect(source.name, source.path, expected, reading)
+    slots = _slots(dialect)
     columns = tuple(
         SourceColumn(name, slot, spelled=spelled)
         for name, spelled, slot in zip(dialect.columns, dialect.spelled, slots, strict=True)
     )
+    sql = _read_csv(source.path, dialect, f"header = {str(dialect.header).lower()}, skip = {dialect.blank}")
     return Relation(sql, columns, _described(source) | dialect.described(), dialect=dialect)
 
 
+def read_rewritten(rewriting: Rewriting) -> str:
+    """The relation's SQL over the plain file of the careful path."""
+    plain = replace(rewriting.dialect, delimiter=rewriting.delimiter, quote='"')
+    return _read_csv(rewriting.plain, plain, f"header = false, skip = 0, max_line_size = {2 * LONGEST}")
+
+
+def _read_csv(path: Path, dialect: Dialect, options: str) -> str:
+    declared = ", ".join(f"{slot}: 'VARCHAR'" for slot in _slots(dialect))
+    quote = literal(dialect.quote)
+    return (
+        f"read_csv({literal(path)}, columns = {{{declared}}}, {options}, auto_detect = false, "
+        f"delim = {literal(dialect.delimiter)}, quote = {quote}, escape = {quote}, "
+        "allow_quoted_nulls = false, ignore_errors = true, store_rejects = true, "
+        f"rejects_table = '{DROPPED}', rejects_scan = '{DROPPED_SCANS}', rejects_limit = 0)"
+    )
+
+
+def _slots(dialect: Dialect) -> list[str]:
+    return [f"c{position}" for position in range(len(dialect.columns))]
+
+
 def _described(source: PlainSource) -> dict[str, str]:
-    return {"format": str(source.format), "compression": source.compression, "encoding": source.encoding}
+    return {
+        "format": str(source.format),
+        "compression": source.compression,
+        "encoding": source.encoding.label,
+        "why encoding": source.encoding.why,
+    }
 
 
 def _json(connection: DuckDBPyConnection, source: PlainSource) -> Relation:

@@ -10,6 +10,7 @@ import msgspec
 from quarterlake.domain.column_types import TIMESTAMP, ColumnType, Kind
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.inference import Evidence, infer
+from quarterlake.domain.reading import EVIDENCE
 from quarterlake.domain.value_formats import NumberFormat, read_format
 from quarterlake.processing.casts import cast_text, is_null_token
 from quarterlake.processing.evidence import gather_evidence
@@ -17,6 +18,7 @@ from quarterlake.processing.faults import reading
 from quarterlake.processing.relations import Relation, relation_of
 from quarterlake.processing.sources import plain_source
 from quarterlake.processing.sql import literal, rows
+from quarterlake.processing.two_paths import read_either_way
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +70,14 @@ def sample_file(
     """Look at the first records of a file; one that cannot be read gives a sample that says why."""
     try:
         with plain_source(name, raw, scratch) as source, reading(name, source.path):
-            return _sample(connection, relation_of(connection, source), records, stamp)
+            return read_either_way(
+                source,
+                relation_of(connection, source),
+                EVIDENCE,
+                scratch,
+                lambda relation: _sample(connection, relation, records, stamp),
+                at_most=records,
+            )
     except UnreadableFileError as refused:
         return Sample(error=str(refused))
 
@@ -83,8 +92,13 @@ def file_evidence(
             wanted = [c for c in relation.columns if c.name in columns]
             if not wanted:
                 return {}
-            found = gather_evidence(
-                connection, [c.text for c in wanted], relation.sql, [c.quoted for c in wanted], forms=True
+            texts, quoted = [c.text for c in wanted], [c.quoted for c in wanted]
+            found = read_either_way(
+                source,
+                relation,
+                EVIDENCE,
+                scratch,
+                lambda either: gather_evidence(connection, texts, either.sql, quoted, forms=True),
             )
             return dict(zip([c.name for c in wanted], found, strict=True))
     except UnreadableFileError:
