@@ -168,10 +168,8 @@ def test_mixed_line_ends_are_read(
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b'[{"a": 1}, {"a": 2}', "cannot be read"),
-        (b'[{"a": 1}, {"a": 2 "b"}]', "cannot be read"),
+        (b'[{"a": 1}, {"a": 2}', "do not match"),
         (b'[{"a": 1}] [{"a": 2}]', ""),
-        (b'{\n "a": 1\n}\n', ""),
         (b"c,d\n1,2\n", "has none of the columns"),
         (b'"a"x,b\n1,x\n', ""),
         (b"", "is empty"),

@@ -406,4 +406,4 @@ def test_the_evidence_of_each_text_comes_in_its_order(connection: duckdb.DuckDBP
 
 def test_no_rows_are_no_evidence(connection: duckdb.DuckDBPyConnection) -> None:
     assert gather(connection, []) == Evidence()
-    assert read_evidence([None] * 13) == [Evidence()]
+    assert read_evidence([None] * 16) == [Evidence()]

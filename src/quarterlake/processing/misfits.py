@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MISFITS = "misfit_records"
 """The temporary table that holds a file's misfits: `ordinal`, `failing`, `_raw`, `bad` (for each column: whether it fails)."""
 
-_NO_TIME, _NO_YEAR, BROKEN = -1, -2, -3
+_NO_TIME, _NO_YEAR, BROKEN, TWICE = -1, -2, -3, -4
 _RULED = -10
 """What stands for the place of a failing column where none of them fails by itself."""
 
@@ -31,7 +31,8 @@ _RULED = -10
 class Misfit(NamedTuple):
     """A record that the reader could cut into fields but that did not fit: its place among those, and its texts.
 
-    One that is no record at all has a text more than there are columns: its own, where that is known.
+    One that is no record at all has a text more than there are columns: its own, where that is known; one with two fields of
+    one name has two more.
     """
 
     ordinal: int
@@ -61,7 +62,7 @@ class Explained:
 
     def column(self, failing: int) -> str | None:
         """The name of the column at fault."""
-        if failing == BROKEN:
+        if failing in {BROKEN, TWICE}:
             return None
         if failing <= _RULED:
             return self.rules[_RULED - failing].drift.column
@@ -71,6 +72,8 @@ class Explained:
         """Why a record with this failing column was rejected."""
         if failing == BROKEN:
             return "not a JSON object"
+        if failing == TWICE:
+            return "two fields of one name in one JSON object"
         if failing <= _RULED:
             return self.rules[_RULED - failing].reason
         if failing == _NO_YEAR:
@@ -106,7 +109,7 @@ def explain_misfits(
     )
     ruled = f"WHEN drift IS NOT NULL THEN {_RULED} - drift " if rules else ""
     first = (
-        f"CASE WHEN len(_raw) > {len(columns)} THEN {BROKEN} {ruled}"
+        f"CASE WHEN len(_raw) > {len(columns) + 1} THEN {TWICE} WHEN len(_raw) > {len(columns)} THEN {BROKEN} {ruled}"
         "WHEN list_contains(bad, true) THEN list_position(bad, true) - 1 ELSE otherwise END"
     )
     connection.execute(

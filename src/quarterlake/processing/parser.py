@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import duckdb
+import msgspec
 
 from quarterlake.domain.column_types import Kind
 from quarterlake.domain.drift import Drift, DriftKind, DriftPolicy
@@ -101,7 +102,7 @@ def _parse(
     contract = job.contract
     met = meet(job.name, relation, contract, ordered=source.format in _ORDERED)
     matched = met.matched
-    _check_matched(job, relation, matched)
+    check_matched(job, relation, matched)
     staged = scratch / f"{job.id}.staged.parquet"
     connection.execute(f"DROP TABLE IF EXISTS {DROPPED}; DROP TABLE IF EXISTS {DROPPED_SCANS}")
     present = [column for column in contract.columns if column.name in matched]
@@ -132,24 +133,41 @@ def _parse(
             "its rows and rejects are not as many as the records in the file's bytes",
         )
     data = _by_month(connection, staged, months, options)
-    document = ParsedFile(
+    document = msgspec.structs.replace(
+        clean_document(job, relation, met, records, months, nulls),
+        rejected=rejected,
+        misfits=found.misfits,
+        reject_counts=counts,
+        drift=counted(drift, found.ruled),
+    )
+    return ParseOutcome(document, data if months else None, rejects if rejected else None)
+
+
+def clean_document(
+    job: ParseJob,
+    relation: Relation,
+    met: Met,
+    records: int,
+    months: Mapping[str, int],
+    nulls: Mapping[str, int],
+) -> ParsedFile:
+    """The document of a file whose records are all accepted."""
+    contract = job.contract
+    present = [column for column in contract.columns if column.name in met.matched]
+    return ParsedFile(
         id=job.id,
         origin=job.origin,
         sha256=job.sha256,
         parse_id=contract.parse_id,
         records=records,
-        rejected=rejected,
         months=months,
         columns=tuple(StoredColumn(c.name, c.type, c.format, c.nulls) for c in present),
         nulls=nulls,
-        misfits=found.misfits,
-        reject_counts=counts,
         unknown=met.unknown,
-        missing=tuple(c.name for c in contract.columns if c.name not in matched),
+        missing=tuple(c.name for c in contract.columns if c.name not in met.matched),
         dialect=relation.described,
-        drift=counted(drift, found.ruled),
+        drift=met.drift,
     )
-    return ParseOutcome(document, data if months else None, rejects if rejected else None)
 
 
 @contextmanager
@@ -170,7 +188,8 @@ def local_times(connection: DuckDBPyConnection, contract: Contract) -> Iterator[
         connection.execute("SET TimeZone = 'UTC'")
 
 
-def _check_matched(job: ParseJob, relation: Relation, matched: Mapping[str, SourceColumn]) -> None:
+def check_matched(job: ParseJob, relation: Relation, matched: Mapping[str, SourceColumn]) -> None:
+    """Raise UnreadableFileError where a file lacks the columns without which none of its records counts."""
     contract = job.contract
     if not matched:
         names = ", ".join(column.name for column in relation.columns[:20])
@@ -215,6 +234,8 @@ def typed_query(
             bad.append(misfit)
     if relation.broken:
         texts += [f"broken := {relation.broken}", f"whole := {relation.whole}"]
+    if relation.twice:
+        texts.append(f"twice := {relation.twice}")
     own = [*carried]
     if met.rules:
         cases = " ".join(f"WHEN {rule.condition} THEN {number}" for number, rule in enumerate(met.rules))
@@ -227,6 +248,7 @@ def typed_query(
     kept = "" if contract.record_time else f", {time} AS _time"
     raw = ", ".join(f"_raw.t{position}" for position in range(len(columns)))
     broken = f"WHEN _raw.broken THEN [{raw}, _raw.whole] " if relation.broken else ""
+    broken += f"WHEN _raw.twice THEN [{raw}, _raw.whole, NULL] " if relation.twice else ""
     if filled:
         own.append(f"CASE WHEN {' OR '.join(filled)} THEN [{', '.join(filled)}] END AS _filled")
     also = "".join(f", {column}" for column in own)

@@ -8,7 +8,13 @@ import msgspec
 
 from quarterlake.domain.errors import MisreadError
 from quarterlake.processing.cutting import STRAY, TOO_LONG
-from quarterlake.processing.json_records import count_array_json, locate_lines_json, survey_lines_json
+from quarterlake.processing.json_records import (
+    count_array_json,
+    count_values_json,
+    locate_json,
+    locate_lines_json,
+    survey_lines_json,
+)
 from quarterlake.processing.misfits import BROKEN, MISFITS, Explained, Misfit
 from quarterlake.processing.record_search import Location, Survey
 from quarterlake.processing.records import TextShape, locate_delimited, locate_dropped, survey_delimited
@@ -89,7 +95,8 @@ def survey_records(connection: DuckDBPyConnection, source: PlainSource, relation
             return survey_delimited(stream, _shape(relation))
         if source.format is Format.NDJSON:
             return survey_lines_json(stream)
-        return Survey(count_array_json(stream))
+        count = count_array_json if source.format is Format.JSON_ARRAY else count_values_json
+        return Survey(count(stream))
 
 
 def _shape(relation: Relation) -> TextShape:
@@ -159,7 +166,7 @@ def _dropped_rejects(
     with source.path.open("rb") as stream:
         for offset, place in locate_dropped(stream, _shape(relation), surveyed, dropped.keys()):
             reason = lost.pop(offset)
-            if reason in {STRAY, TOO_LONG} and ("\n" in place.raw or "\r" in place.raw):
+            if "\n" in place.raw or "\r" in place.raw:
                 raise MisreadError(
                     f"{source.name}: a stray quote on line {place.line} took the lines after it with it.",
                     "a stray quote takes the lines after it with it",
@@ -206,4 +213,6 @@ def _locate(
     with source.path.open("rb") as stream:
         if relation.dialect is not None:
             return locate_delimited(stream, _shape(relation), surveyed, ordinals, dropped.keys())
-        return locate_lines_json(stream, surveyed, ordinals) if source.format is Format.NDJSON else {}
+        if source.format is Format.NDJSON:
+            return locate_lines_json(stream, surveyed, ordinals)
+    return {} if source.format is Format.PARQUET else locate_json(source.path, ordinals)

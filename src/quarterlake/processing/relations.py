@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import duckdb
+
 from quarterlake.domain.column_types import (
     BOOLEAN,
     DATE,
@@ -16,10 +18,11 @@ from quarterlake.domain.column_types import (
     Kind,
     decimal_for,
 )
-from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.processing.cutting import LONGEST
-from quarterlake.processing.dialect import MAX_COLUMNS, Dialect, find_dialect, unique_names
+from quarterlake.processing.dialect import Dialect, find_dialect, unique_names
+from quarterlake.processing.json_fields import JsonField, find_fields
+from quarterlake.processing.json_records import one_a_line
 from quarterlake.processing.json_texts import json_texts
 from quarterlake.processing.sources import Format, PlainSource
 from quarterlake.processing.sql import identifier, literal, rows
@@ -61,7 +64,7 @@ class SourceColumn:
 class Relation:
     """`sql` stands after FROM; `broken` is a condition that a row is no record (a line that is no JSON object).
 
-    `whole` is then an expression for the row's text. A delimited file has its `dialect`, and its `rewriting` where the
+    `twice` is one that it has two fields of one name. `whole` is then an expression for the row's text. A delimited file has its `dialect`, and its `rewriting` where the
     careful path reads it.
     """
 
@@ -69,6 +72,7 @@ class Relation:
     columns: tuple[SourceColumn, ...]
     described: dict[str, str] = field(default_factory=dict)
     broken: str | None = None
+    twice: str | None = None
     whole: str = "NULL"
     dialect: Dialect | None = None
     rewriting: Rewriting | None = None
@@ -90,7 +94,7 @@ def relation_of(
         case Format.PARQUET:
             return _parquet(connection, source)
         case _:
-            return _json(connection, source)
+            return _json(connection, source, expected)
 
 
 def _delimited(source: PlainSource, expected: Collection[str], reading: Reading) -> Relation:
@@ -134,36 +138,48 @@ def _described(source: PlainSource) -> dict[str, str]:
     }
 
 
-def _json(connection: DuckDBPyConnection, source: PlainSource) -> Relation:
+def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collection[str]) -> Relation:
     limit = min(_JSON_OBJECT_LIMIT, max(source.path.stat().st_size, 1 << 16))
+    by_line = f"format = 'newline_delimited', ignore_errors = true, maximum_object_size = {limit}"
+    said = dict(source.said)
     if source.format is Format.NDJSON:
-        reader = f"read_ndjson_objects({literal(source.path)}, ignore_errors = true, maximum_object_size = {limit})"
+        reader = f"read_json_objects({literal(source.path)}, {by_line})"
+        found = find_fields(connection, source.name, reader, expected)
     else:
-        reader = f"read_json_objects({literal(source.path)}, format = 'array', maximum_object_size = {limit})"
-    found = rows(
-        connection,
-        f"SELECT DISTINCT unnest(json_keys(json)) AS k FROM {reader} WHERE json_type(json) = 'OBJECT' LIMIT {MAX_COLUMNS + 1}",
-    )
-    keys = sorted(str(key) for (key,) in found)
-    if not 1 <= len(keys) <= MAX_COLUMNS:
-        raise UnreadableFileError(
-            f"{source.name} has {len(keys)} fields over all its records; quarterlake reads JSON objects with 1 to {MAX_COLUMNS}."
+        layout = "array" if source.format is Format.JSON_ARRAY else "unstructured"
+        reader = (
+            f"read_json_objects({literal(source.path)}, format = '{layout}', maximum_object_size = {limit})"
         )
-    pointers = ["/" + key.replace("~", "~0").replace("/", "~1") for key in keys]
-    sql = f"(SELECT json, {json_texts('json', pointers)} AS texts FROM {reader})"
+        try:
+            found = find_fields(connection, source.name, reader, expected)
+        except duckdb.Error:
+            said["read"] = "record by record, since the file as a whole is no JSON"
+            with source.anew.open("wb") as lines:
+                lines.writelines(one_a_line(source.name, source.path))
+            reader = f"read_json_objects({literal(source.anew)}, {by_line})"
+            found = find_fields(connection, source.name, reader, expected)
+    sql = f"(SELECT json, {json_texts('json', [field.pointer for field in found.fields])} AS texts FROM {reader})"
+    names = unique_names([field.name for field in found.fields])
     columns = tuple(
-        SourceColumn(
-            name,
-            f"texts[{position}]",
-            quoted=f"json_type(json, {literal(pointer)}) = 'VARCHAR'",
-            spelled=key,
-        )
-        for position, (name, key, pointer) in enumerate(
-            zip(unique_names(keys), keys, pointers, strict=True), start=1
-        )
+        _json_column(position, name, field)
+        for position, (name, field) in enumerate(zip(names, found.fields, strict=True), start=1)
     )
-    broken = "json IS NULL OR json_type(json) <> 'OBJECT'"
-    return Relation(sql, columns, _described(source), broken=broken, whole="CAST(json AS VARCHAR)")
+    return Relation(
+        sql,
+        columns,
+        _described(source) | said | found.described(),
+        broken="json IS NULL OR json_type(json) <> 'OBJECT'",
+        twice=found.has_twice() if found.twice else None,
+        whole="CAST(json AS VARCHAR)",
+    )
+
+
+def _json_column(position: int, name: str, field: JsonField) -> SourceColumn:
+    kind = f"json_type(json, {literal(field.pointer)})"
+    text = f"texts[{position}]"
+    if field.apart:
+        text = f"CASE WHEN {kind} <> 'OBJECT' THEN {text} END"
+    return SourceColumn(name, text, quoted=f"{kind} = 'VARCHAR'", spelled=field.name)
 
 
 def _parquet(connection: DuckDBPyConnection, source: PlainSource) -> Relation:

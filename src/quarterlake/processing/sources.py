@@ -19,9 +19,10 @@ import zstandard
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.processing.encodings import Encoding, Recoding, find_encoding
+from quarterlake.processing.json_forms import form_of_objects, unwrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _CHUNK = 1 << 20
 _HEAD = 1 << 16
@@ -37,6 +38,8 @@ class Format(StrEnum):
     DELIMITED = "delimited"
     NDJSON = "ndjson"
     JSON_ARRAY = "json array"
+    JSON_VALUES = "json values"
+    """One after another, each over as many lines as it likes."""
     PARQUET = "parquet"
 
 
@@ -44,7 +47,8 @@ class Format(StrEnum):
 class PlainSource:
     """A local, uncompressed file (UTF-8 when it is text), `name` as the user knows it.
 
-    `encoding` is what the text was in, and `recoding` knows where in that its bytes were.
+    `encoding` is what the text was in, and `recoding` knows where in that its bytes were. `anew` is where the records
+    of JSON may be written anew meanwhile; `said` is what was found out about its form.
     """
 
     name: str
@@ -53,6 +57,8 @@ class PlainSource:
     compression: str
     encoding: Encoding
     recoding: Recoding = field(default_factory=lambda: Recoding("utf-8"))
+    anew: Path = field(default=Path(), compare=False)
+    said: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -72,9 +78,21 @@ def plain_source(name: str, path: Path, scratch: Path, reading: Reading = EVIDEN
             path = cleanup.enter_context(_written(_recode(name, path, recoding), scratch))
             recoding.path = path
         form = _format(name, path)
+        said: dict[str, str] = {}
         if form in {Format.NDJSON, Format.JSON_ARRAY} and _head(path).startswith(codecs.BOM_UTF8):
             path = cleanup.enter_context(_written(_without_mark(path), scratch))
-        yield PlainSource(name, path, form, compression, encoding, recoding)
+        if form is Format.NDJSON:
+            found = form_of_objects(name, path)
+            said = found.described()
+            if found.wrapper is not None:
+                form = Format.JSON_ARRAY
+                path = cleanup.enter_context(_written(unwrapped(path, found.wrapper), scratch))
+            elif not found.by_line:
+                form = Format.JSON_VALUES
+        anew = path
+        if form in {Format.JSON_ARRAY, Format.JSON_VALUES}:
+            anew = cleanup.enter_context(_written(iter(()), scratch))
+        yield PlainSource(name, path, form, compression, encoding, recoding, anew, said)
 
 
 def _head(path: Path) -> bytes:
