@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from quarterlake.processing.record_search import count_newlines
@@ -30,7 +30,7 @@ KEPT = 64 << 10
 _CHUNK = 4 << 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cutting:
     """How bytes are cut: the delimiter, the quote (`b""` for none), its escape (the quote itself where it is doubled)."""
 
@@ -39,10 +39,10 @@ class Cutting:
     escape: bytes = b'"'
     lone_cr: bool = False
 
-    @cached_property
+    @property
     def patterns(self) -> _Patterns:
         """What finds records and fields."""
-        return _Patterns(self)
+        return _patterns(self)
 
 
 class Cut(NamedTuple):
@@ -102,6 +102,11 @@ class _Patterns:
         for letter, part in parts.items():
             form = form.replace(letter, part)
         return re.compile(form, flags=re.DOTALL)
+
+
+@lru_cache(maxsize=64)
+def _patterns(cutting: Cutting) -> _Patterns:
+    return _Patterns(cutting)
 
 
 def cut(

@@ -6,19 +6,21 @@ import codecs
 import io
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.processing.cutting import Cut, Cutting, cut
 from quarterlake.processing.dialect_evidence import cells_of, choose_cutting, shown, with_line_ends
-from quarterlake.processing.layout import Head, lay_out
+from quarterlake.processing.layout import Cells, Head, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
 _SAMPLE = 1 << 16
+_FEW_RECORDS, _RECORDS = 48, 256
 _DECLARED = re.compile(rb"sep=(.)\r?\n")
 MAX_COLUMNS = 4_096
 
@@ -105,8 +107,8 @@ def find_dialect(
         )
     choice = choose_cutting(sample, reading)
     cutting = with_line_ends(choice.cutting, sample)
-    cuts = list(cut(io.BytesIO(sample), cutting))
-    head = lay_out(cuts, [_cells(one, cutting) for one in cuts], expected, reading)
+    cuts, rows = _first_records(sample, cutting)
+    head = lay_out(cuts, rows, expected, reading)
     if head is None:
         raise UnreadableFileError(
             f"{name} holds no record. Send it again, or correct it with a file under the same name."
@@ -181,5 +183,17 @@ def _line_end(sample: bytes) -> bytes:
     return first[0] if first else b"\n"
 
 
-def _cells(one: Cut, cutting: Cutting) -> list[tuple[str, bool]]:
+def _first_records(sample: bytes, cutting: Cutting) -> tuple[list[Cut], list[Cells]]:
+    """Records with their cells: a few where all have equally many fields, else more."""
+    cuts = cut(io.BytesIO(sample), cutting)
+    few = list(islice(cuts, _FEW_RECORDS))
+    rows = [_cells(one, cutting) for one in few]
+    if len({len(row) for row in rows}) > 1:
+        more = list(islice(cuts, _RECORDS))
+        few += more
+        rows += [_cells(one, cutting) for one in more]
+    return few, rows
+
+
+def _cells(one: Cut, cutting: Cutting) -> Cells:
     return cells_of(one, cutting) if one.problem is None else []

@@ -23,6 +23,7 @@ _YEAR = re.compile(r"(19|20)\d\d")
 _FEW = 3
 """A record with a single filled cell of at least so many is a title, not a header."""
 _PAIR = 2
+_TYPED = 40
 _MOST_PREAMBLE = 200
 
 
@@ -118,7 +119,7 @@ def is_header(first: Sequence[str], rest: Sequence[Sequence[str]], known: Collec
 
 
 def _is_typed(at: int, rest: Sequence[Sequence[str]]) -> bool:
-    cells = [row[at].strip() for row in rest[:100] if at < len(row) and row[at].strip()]
+    cells = [row[at].strip() for row in rest[:_TYPED] if at < len(row) and row[at].strip()]
     return bool(cells) and sum(map(is_value, cells)) > 0.5 * len(cells)
 
 
