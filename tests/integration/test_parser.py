@@ -95,9 +95,9 @@ def test_a_quote_that_is_never_closed_spoils_its_own_line_only(
         ("NA", "no record time"),
         ("0000-01-01T00:00:00Z", "the record time is not in the years 1 to 9998"),
         ("9999-12-31T23:59:59Z", "the record time is not in the years 1 to 9998"),
-        ("10000-01-01T00:00:00Z", "not a timestamp (ISO 8601)"),
-        ("infinity", "not a timestamp (ISO 8601)"),
-        ("soon", "not a timestamp (ISO 8601)"),
+        ("10000-01-01T00:00:00Z", "not a timestamp (ISO 8601, to the microsecond)"),
+        ("infinity", "not a timestamp (ISO 8601, to the microsecond)"),
+        ("soon", "not a timestamp (ISO 8601, to the microsecond)"),
     ],
 )
 def test_a_record_without_a_usable_time_is_rejected(

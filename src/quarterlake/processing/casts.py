@@ -34,7 +34,7 @@ REASONS = {
     Kind.INT64: "not an integer of 64 bits",
     Kind.FLOAT64: "not a number that a double holds",
     Kind.DATE: "not a date (YYYY-MM-DD)",
-    Kind.TIMESTAMP: "not a timestamp (ISO 8601)",
+    Kind.TIMESTAMP: "not a timestamp (ISO 8601, to the microsecond)",
 }
 
 
@@ -74,7 +74,7 @@ def cast_text(text: str, column_type: ColumnType, zone: str = "UTC", form: str =
         case Kind.TIMESTAMP:
             cases = _usual_instants(text, zone)
             if zone != "UTC":
-                local = _local_instant(f"TRY_CAST({text} AS TIMESTAMP)", zone)
+                local = local_instant(f"TRY_CAST({text} AS TIMESTAMP)", zone)
                 cases += f" WHEN regexp_full_match({text}, {literal(_LOCAL)}) THEN {local}"
             return f"CASE {cases} WHEN regexp_full_match({text}, {literal(_INSTANT)}) THEN {target} END"
         case _:
@@ -140,7 +140,7 @@ def _time(text: str, column_type: ColumnType, zone: str, form: TimeFormat) -> st
         forms = literal("|".join(variant.form for variant in local))
         value = f"try_strptime({bare}, {literals(variant.strptime for variant in local)})"
         is_date = column_type.kind is Kind.DATE
-        value = f"CAST({value} AS DATE)" if is_date else _local_instant(value, zone)
+        value = f"CAST({value} AS DATE)" if is_date else local_instant(value, zone)
         cases.append(f"WHEN regexp_full_match({bare}, {forms}) THEN {value}")
     if given := [variant for variant in form.variants if variant.has_offset]:
         forms = literal("|".join(variant.form for variant in given))
@@ -149,7 +149,7 @@ def _time(text: str, column_type: ColumnType, zone: str, form: TimeFormat) -> st
     return f"CASE {' '.join(cases)} END"
 
 
-def _local_instant(local: str, zone: str) -> str:
+def local_instant(local: str, zone: str) -> str:
     """The instant of a local time; NULL for one that the zone skips."""
     if zone == "UTC":
         return f"make_timestamptz(epoch_us({local}))"

@@ -18,7 +18,7 @@ from quarterlake.domain.drift import Drift, DriftKind, DriftPolicy
 from quarterlake.domain.errors import ContractError, MisreadError, UnreadableFileError
 from quarterlake.domain.parsed import ParsedFile, StoredColumn
 from quarterlake.domain.periods import MAX_YEAR, MIN_YEAR
-from quarterlake.processing.casts import misfits, stored
+from quarterlake.processing.casts import local_instant, misfits, stored
 from quarterlake.processing.drift import DriftError, Met, counted, meet, type_drift
 from quarterlake.processing.faults import reading
 from quarterlake.processing.misfits import Explained, explain_misfits
@@ -222,15 +222,16 @@ def typed_query(
     filled = []
     for position, column in enumerate(columns):
         given = met.matched[column.name]
-        native = _native_value(given, column)
+        native = _native_value(given, column, contract.timezone)
         values.append(
             f"{native or stored(given.text, column.type, contract.timezone, column.format, column.nulls)} AS {identifier(column.name)}"
         )
         texts.append(f"t{position} := {given.text}")
         misfit = misfits(identifier(column.name), f"_raw.t{position}", column.type, column.nulls)
+        checked = not native or not given.exact or (given.local and contract.timezone != "UTC")
         if column.name in met.filled:
-            filled.append((misfit if not native else None) or "false")
-        elif misfit and not native:
+            filled.append((misfit if checked else None) or "false")
+        elif misfit and checked:
             bad.append(misfit)
     if relation.broken:
         texts += [f"broken := {relation.broken}", f"whole := {relation.whole}"]
@@ -256,12 +257,16 @@ def typed_query(
     return f"SELECT {names}{kept}, _month, CASE {broken}WHEN {' OR '.join(bad)} THEN [{raw}] END AS _raw{also} FROM ({placed})"
 
 
-def _native_value(given: SourceColumn, column: Column) -> str | None:
-    """The value as the file's own type gives it, where no check of its text is needed."""
-    if given.native is None or given.value is None or column.type.kind is Kind.NULL:
+def _native_value(given: SourceColumn, column: Column, zone: str) -> str | None:
+    """The value as the file's own type gives it, where no check of its text is needed but for what is not `exact`."""
+    if given.native is None or given.value is None or column.type.kind is Kind.NULL or column.nulls:
         return None
     if given.native == column.type:
-        return f"CAST({given.value} AS {type_name(column.type)})"
+        return (
+            local_instant(given.value, zone)
+            if given.local
+            else f"CAST({given.value} AS {type_name(column.type)})"
+        )
     return None
 
 

@@ -7,25 +7,15 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from quarterlake.domain.column_types import (
-    BOOLEAN,
-    DATE,
-    FLOAT64,
-    INT64,
-    STRING,
-    TIMESTAMP,
-    ColumnType,
-    Kind,
-    decimal_for,
-)
 from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.processing.cutting import LONGEST
 from quarterlake.processing.dialect import Dialect, find_dialect, unique_names
 from quarterlake.processing.json_fields import JsonField, find_fields
 from quarterlake.processing.json_records import one_a_line
 from quarterlake.processing.json_texts import json_texts
+from quarterlake.processing.parquet_columns import parquet_columns
 from quarterlake.processing.sources import Format, PlainSource
-from quarterlake.processing.sql import identifier, literal, rows
+from quarterlake.processing.sql import literal
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -33,6 +23,7 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
+    from quarterlake.domain.column_types import ColumnType
     from quarterlake.processing.rewriting import Rewriting
 
 DROPPED = "dropped_records"
@@ -48,7 +39,8 @@ class SourceColumn:
     """A column as its file gives it.
 
     `text` is an expression for its text; `native` its type where the format has types; `value` then is the
-    expression of that type. `quoted` is a condition: the record wrote it as a JSON string. `spelled` is its name
+    expression of that type: NULL too, unless `exact`, for what the type does not hold, and a TIMESTAMP in the contract's zone
+    where it is `local`. `quoted` is a condition: the record wrote it as a JSON string. `spelled` is its name
     in the file where `name`, unique whatever the case, may differ from it.
     """
 
@@ -58,6 +50,8 @@ class SourceColumn:
     value: str | None = None
     quoted: str | None = None
     spelled: str = ""
+    exact: bool = True
+    local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +86,7 @@ def relation_of(
         case Format.DELIMITED:
             return _delimited(source, expected, reading)
         case Format.PARQUET:
-            return _parquet(connection, source)
+            return _parquet(connection, source, expected)
         case _:
             return _json(connection, source, expected)
 
@@ -182,43 +176,20 @@ def _json_column(position: int, name: str, field: JsonField) -> SourceColumn:
     return SourceColumn(name, text, quoted=f"{kind} = 'VARCHAR'", spelled=field.name)
 
 
-def _parquet(connection: DuckDBPyConnection, source: PlainSource) -> Relation:
+def _parquet(connection: DuckDBPyConnection, source: PlainSource, expected: Collection[str]) -> Relation:
     sql = f"read_parquet({literal(source.path)})"
-    described = rows(connection, f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {sql})")
-    names = unique_names([str(name) for name, _ in described])
+    found, said = parquet_columns(connection, source.name, sql, str(source.path), expected)
+    names = unique_names([column.name for column in found])
     columns = tuple(
-        _parquet_column(str(raw), name, str(kind)) for (raw, kind), name in zip(described, names, strict=True)
-    )
-    return Relation(sql, columns, _described(source))
-
-
-def _parquet_column(raw: str, name: str, kind: str) -> SourceColumn:
-    column = identifier(raw)
-    native = _native_type(kind)
-    if native.kind is Kind.STRING and kind != "VARCHAR":
-        text = (
-            f"CAST(to_json({column}) AS VARCHAR)"
-            if kind.endswith(("]", ")"))
-            else f"CAST({column} AS VARCHAR)"
+        SourceColumn(
+            name,
+            column.text,
+            column.native,
+            column.value,
+            spelled=column.name,
+            exact=column.exact,
+            local=column.local,
         )
-        return SourceColumn(name, text, native, text)
-    value = (
-        f"timezone('UTC', CAST({column} AS TIMESTAMP))"
-        if kind.startswith("TIMESTAMP") and "ZONE" not in kind
-        else column
+        for column, name in zip(found, names, strict=True)
     )
-    return SourceColumn(name, f"CAST({column} AS VARCHAR)", native, value)
-
-
-def _native_type(kind: str) -> ColumnType:
-    if kind in {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}:
-        return INT64
-    if kind.startswith("DECIMAL("):
-        precision, scale = (int(part) for part in kind[8:-1].split(","))
-        return decimal_for(precision - scale, scale) or STRING
-    if kind.startswith("TIMESTAMP"):
-        return TIMESTAMP
-    wide = decimal_for(20, 0) or STRING
-    return {"BOOLEAN": BOOLEAN, "FLOAT": FLOAT64, "DOUBLE": FLOAT64, "DATE": DATE, "UBIGINT": wide}.get(
-        kind, STRING
-    )
+    return Relation(sql, columns, _described(source) | said)
