@@ -26,7 +26,7 @@ from quarterlake.processing.rejects import survey_records, write_rejects
 from quarterlake.processing.relations import DROPPED, DROPPED_SCANS, Relation, SourceColumn, relation_of
 from quarterlake.processing.sources import Format, PlainSource, plain_source
 from quarterlake.processing.sql import identifier, literal, parquet_options, rows, type_name
-from quarterlake.processing.two_paths import read_either_way
+from quarterlake.processing.two_paths import holds_another_table, read_either_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -123,6 +123,7 @@ def _parse(
     )
     rejects = scratch / f"{job.id}.rejects.parquet"
     surveyed = survey_records(connection, source, relation)
+    _refuse_other_table(job, source, relation, blank=surveyed.blank)
     counts = write_rejects(connection, source, relation, surveyed, found, rejects)
     rejected = sum(counts.values())
     records = surveyed.records
@@ -168,6 +169,12 @@ def clean_document(
         dialect=relation.described,
         drift=met.drift,
     )
+
+
+def _refuse_other_table(job: ParseJob, source: PlainSource, relation: Relation, *, blank: bool) -> None:
+    dialect = relation.dialect
+    if blank and dialect is not None and holds_another_table(source.path, dialect, job.contract.reading):
+        raise MisreadError(f"{job.name} holds more than one table.", "another table follows a blank line")
 
 
 @contextmanager

@@ -106,10 +106,14 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """How many records a file has, and how they are spread over it; without spans no record can be found."""
+    """How many records a file has, and how they are spread over it; without spans no record can be found.
+
+    `blank` says whether there are blank lines among them.
+    """
 
     records: int
     spans: Sequence[Span] = ()
+    blank: bool = False
 
 
 class Splitter(Protocol):

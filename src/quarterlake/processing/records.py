@@ -22,7 +22,7 @@ Where DuckDB differs, so that its kept and rejected records do not add up to the
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from quarterlake.processing.record_search import (
@@ -73,7 +73,8 @@ class TextShape:
 
 def survey_delimited(stream: BinaryIO, shape: TextShape, *, chunk_bytes: int = CHUNK_BYTES) -> Survey:
     """Count the records of a decompressed delimited text file, broken ones included."""
-    return survey(_parts(stream, shape, chunk_bytes), _DelimitedSplitter(shape))
+    splitter = _DelimitedSplitter(shape)
+    return replace(survey(_parts(stream, shape, chunk_bytes), splitter), blank=splitter.blank)
 
 
 def locate_delimited(
@@ -148,6 +149,7 @@ class _DelimitedSplitter:
 
     def __init__(self, shape: TextShape) -> None:
         self.carry = b""
+        self.blank = False
         self._shape = shape
         delimiter, quote = (b"\\x%02x" % ord(byte or b"\0") for byte in (shape.delimiter, shape.quote))
         # Both begin with the bare quote, which the regex engine looks for at memchr's speed.
@@ -168,6 +170,7 @@ class _DelimitedSplitter:
         if folded:
             text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         blank = self._shape.columns > 1 and (b"\n\n" in text or text.startswith(b"\n"))
+        self.blank |= blank
         ends = len(_BLANK_RUN.findall(text)) - text.startswith(b"\n") if blank else text.count(b"\n")
         newlines = count_newlines(data) if quoted or folded or blank else ends
         return ends + bool(self.carry) - bool(before), newlines

@@ -78,32 +78,46 @@ def needs_care(path: Path, dialect: Dialect, reading: Reading, *, limit: int | N
 
 
 def _scan(stream: BinaryIO, dialect: Dialect, reading: Reading, limit: int | None) -> str | None:
-    end, heading, gaps = dialect.line_end, _heading(dialect, reading), _gaps(dialect, reading)
-    overlap = max(map(len, [heading, *gaps, end]))
+    end, heading = dialect.line_end, _heading(dialect, reading)
     base = max(0, dialect.start - len(end))
-    last_end, seen, data = base, 0, b""
+    last_end, tail = base, b""
     stream.seek(base)
     while chunk := stream.read(_CHUNK):
-        kept = min(overlap, len(data))
-        base += len(data) - kept
-        data = data[len(data) - kept :] + chunk
-        first = data.find(end)
-        if (base + first if first >= 0 else base + len(data)) - last_end > LONGEST:
+        if heading and (heading in chunk or heading in tail + chunk[: len(heading)]):
+            return "a repeated header"
+        first = chunk.find(end)
+        if base + (first if first >= 0 else len(chunk)) - last_end > LONGEST:
             return "a line longer than DuckDB's reader takes"
         if first >= 0:
-            last_end = base + data.rfind(end)
-        if heading and heading in data:
-            return "a repeated header"
-        for gap in gaps:
-            at = data.find(gap)
-            while at >= 0 and seen < _GAPS:
-                seen += 1
-                if _another_table(stream, base + at + len(gap), dialect, reading):
-                    return "another table after a blank line"
-                at = data.find(gap, at + len(gap))
+            last_end = base + chunk.rfind(end)
+        tail = (tail + chunk)[-len(heading) :] if len(chunk) < len(heading) else chunk[-len(heading) :]
+        base += len(chunk)
         if limit is not None and base > limit:
             break
     return None
+
+
+def holds_another_table(path: Path, dialect: Dialect, reading: Reading) -> bool:
+    """Whether another table begins after one of a file's first blank lines, or records of delimiters alone."""
+    gaps = _gaps(dialect, reading)
+    overlap = max(map(len, gaps), default=0)
+    with path.open("rb") as stream:
+        base, data, seen = max(0, dialect.start - len(dialect.line_end)), b"", 0
+        stream.seek(base)
+        while gaps and (chunk := stream.read(_CHUNK)):
+            kept = min(overlap, len(data))
+            base += len(data) - kept
+            data = data[len(data) - kept :] + chunk
+            for gap in gaps:
+                at = data.find(gap)
+                while at >= 0 and seen < _GAPS:
+                    seen += 1
+                    if _another_table(stream, base + at + len(gap), dialect, reading):
+                        return True
+                    at = data.find(gap, at + len(gap))
+            if seen >= _GAPS:
+                break
+    return False
 
 
 def _heading(dialect: Dialect, reading: Reading) -> bytes:
