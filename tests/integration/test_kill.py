@@ -177,9 +177,9 @@ def sha256(path: Path) -> str:
 
 def printed(verb: str, lake: Path) -> Any:
     """What a verb prints, asked in this process."""
-    from quarterlake.cli.report import release_documents
     from quarterlake.overview import all_releases, ledger_entries, reject_entries
     from quarterlake.pipeline import Pipeline
+    from quarterlake.run_document import release_documents
     from tests.integration.lakes import NOW
 
     settings = read_settings({"QUARTERLAKE_LAKE": str(lake)}, environment(lake))

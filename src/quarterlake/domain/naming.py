@@ -8,6 +8,7 @@ import unicodedata
 from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import UsageError
@@ -86,6 +87,7 @@ class NameTimestamp:
     span: tuple[int, int]
 
 
+@lru_cache(maxsize=1 << 16)
 def timestamp_in(file_name: str) -> NameTimestamp | None:
     """The timestamp in a file's name (given without folders), read as UTC; None when it holds none.
 

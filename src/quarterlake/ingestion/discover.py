@@ -69,8 +69,10 @@ def _walk(folder: Path, root: Path, source_name: str, found: Discovery, lake: Co
             found.skipped[shown] = "the lake itself lies there"
         elif entry.is_dir(follow_symlinks=False):
             _walk(path, root, source_name, found, lake)
-        elif reason := _refusal(path, root):
+        elif entry.is_symlink() and (reason := _refusal(path, root)):
             found.refused[shown] = reason
+        elif not entry.is_file():
+            found.refused[shown] = "no regular file (a device, pipe or socket)"
         else:
             _take(path, root, source_name, shown, found)
 
@@ -79,9 +81,9 @@ def _take(path: Path, root: Path, source_name: str, shown: str, found: Discovery
     try:
         relative = path.relative_to(root).as_posix()
         relative.encode()
-        found.files.append(
-            SourceFile(relative, path.resolve(), dataset_of(PurePosixPath(relative), source_name))
-        )
+        # Folders are walked, not followed, so that only the last step of a path can be a link.
+        target = path.resolve() if path.is_symlink() else path
+        found.files.append(SourceFile(relative, target, dataset_of(PurePosixPath(relative), source_name)))
     except UnicodeEncodeError:
         found.refused[shown] = "its name is not UTF-8; rename it"
     except UsageError as refused:
@@ -89,17 +91,17 @@ def _take(path: Path, root: Path, source_name: str, shown: str, found: Discovery
 
 
 def _refusal(path: Path, root: Path) -> str | None:
-    """Why a directory entry that is no folder is not taken; None for a regular file, or a link to one inside."""
+    """Why a link is not taken; None for one to a file inside."""
     try:
         target = path.resolve(strict=True)
         mode = target.stat().st_mode
     except (OSError, RuntimeError):
         return "a link that leads nowhere"
-    if path.is_symlink() and not target.is_relative_to(root):
+    if not target.is_relative_to(root):
         return "a link that leads out of the source folder; copy the file into it"
     if stat.S_ISDIR(mode):
         return "a link to a folder; what it shows lies elsewhere in the source folder"
-    return None if stat.S_ISREG(mode) else "no regular file (a device, pipe or socket)"
+    return None
 
 
 def _shown(path: Path, root: Path) -> str:

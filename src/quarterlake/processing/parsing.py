@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 _LONGEST_DAYS = {PeriodKind.MONTH: 31, PeriodKind.QUARTER: 92, PeriodKind.YEAR: 366}
 
+_WRITTEN_AT_ONCE = 128
+_MANY = 10_000
+"""A file with so many records is noted as soon as it is parsed, so that a killed run need not parse it again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parsing:
@@ -174,10 +178,14 @@ class Parsing:
         self.progress.start(f"parse {dataset}", len(requests))
         by_id: dict[str, ParsedFile] = {}
         names = {request.id: request.manifest.source for request in requests}
+        waiting: dict[str, ParsedFile] = {}
         for parsed in self.engine.parse(requests):
-            documents.write_once(self.lake.curated, keys.parsed(dataset, parsed.id, "json"), parsed)
-            by_id[parsed.id] = parsed
+            by_id[parsed.id] = waiting[keys.parsed(dataset, parsed.id, "json")] = parsed
+            if len(waiting) >= _WRITTEN_AT_ONCE or parsed.records >= _MANY:
+                documents.write_all_once(self.lake.curated, waiting)
+                waiting.clear()
             self.progress.step(names[parsed.id])
+        documents.write_all_once(self.lake.curated, waiting)
         return {request.manifest.sequence: by_id[request.id] for request in requests}
 
 
