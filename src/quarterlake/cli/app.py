@@ -24,6 +24,7 @@ from quarterlake.cli.context import (
 )
 from quarterlake.cli.contract import contract_app
 from quarterlake.cli.inspect import register as register_inspection
+from quarterlake.cli.inspection import inspect
 from quarterlake.cli.rejects import rejects_app
 from quarterlake.cli.serve import serve
 from quarterlake.cli.service import service
@@ -210,6 +211,7 @@ def verify(
 
 
 app.command()(clean)
+app.command()(inspect)
 app.command()(serve)
 app.command()(service)
 app.command()(spark_server)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import duckdb
 import msgspec
 
 from quarterlake.domain.column_types import STRING
 from quarterlake.domain.contract import Column, Contract
 from quarterlake.domain.errors import UnreadableFileError
+from quarterlake.processing.faults import environment_faults
 from quarterlake.processing.faults import reading as reading_of
 from quarterlake.processing.parser import ParseJob, parse_file
 from quarterlake.processing.rejects import Reject
@@ -18,22 +22,23 @@ from quarterlake.processing.sql import identifier, literal, rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from duckdb import DuckDBPyConnection
 
     from quarterlake.domain.reading import Reading
+    from quarterlake.processing.relations import Relation
 
 _ANY_TIME = "2000-01-01T00:00:00+00:00"
 _FOLDED = "column {}"
 _WHY = "why "
+_MEMORY = "400MB"
 
 
 class Inspection(msgspec.Struct, frozen=True):
     """How a file is read. `how` has the decisions, `why` the evidence for them, by the same names where there is one.
 
-    `records` were counted in the bytes; `first` are the first ones that are read, as text; `rejects` the first of those that are none of the table's, whose
-    number by reason `reject_counts` has. No value is held against a type: that takes a contract.
+    `columns` are the file's. `records` were counted in the bytes; `first` are the first that were accepted, with the values of the columns
+    `shown` as text; `rejects` are the first of the others, whose number by reason `reject_counts` has.
     """
 
     name: str
@@ -42,6 +47,7 @@ class Inspection(msgspec.Struct, frozen=True):
     columns: tuple[str, ...]
     header: bool
     records: int
+    shown: tuple[str, ...]
     first: list[list[str | None]]
     reject_counts: dict[str, int]
     rejects: list[Reject]
@@ -55,41 +61,62 @@ def inspect_file(
     reading: Reading,
     *,
     first: int | None,
+    contract: Contract | None = None,
 ) -> Inspection:
-    """Read a whole file as a run would, every value as text; `first` bounds the records and rejects that are shown.
+    """Read a whole file as a run would, under a contract or with every value as text; `first` bounds what is shown.
 
     Raises UnreadableFileError for a file that no run could read.
     """
     with plain_source(name, path, scratch, reading) as source, reading_of(name, path):
-        relation = relation_of(connection, source, (), reading)
-    columns = tuple(
-        Column(_FOLDED.format(at), STRING, column.name) for at, column in enumerate(relation.columns)
-    )
-    contract = Contract("inspected", columns, reading=reading)
-    job = ParseJob("inspected", "", name, "", path, _ANY_TIME, contract)
-    outcome = parse_file(connection, job, scratch)
+        expected = [column.source for column in contract.columns] if contract else []
+        relation = relation_of(connection, source, expected, reading)
+    held = msgspec.structs.replace(contract or _all_text(relation), reading=reading)
+    outcome = parse_file(connection, ParseJob("inspected", "", name, "", path, _ANY_TIME, held), scratch)
     document = outcome.document
     if document.error is not None:
         raise UnreadableFileError(document.error)
+    # That the header names columns which the parser expects says nothing where they come from it.
+    decided = dict(document.dialect) if contract else {**document.dialect, **relation.described}
     return Inspection(
         name=name,
-        how={key: text for key, text in document.dialect.items() if not key.startswith(_WHY)},
-        why={key.removeprefix(_WHY): text for key, text in document.dialect.items() if key.startswith(_WHY)},
+        how={key: text for key, text in decided.items() if not key.startswith(_WHY)},
+        why={key.removeprefix(_WHY): text for key, text in decided.items() if key.startswith(_WHY)},
         columns=tuple(column.spelled or column.name for column in relation.columns),
         header=relation.dialect is None or relation.dialect.header,
         records=document.records,
-        first=_first(connection, outcome.data, columns, first),
+        shown=tuple(column.name for column in document.columns)
+        if contract
+        else tuple(column.spelled or column.name for column in relation.columns),
+        first=_first(connection, outcome.data, [column.name for column in document.columns], first),
         reject_counts=dict(document.reject_counts),
         rejects=_rejects(connection, outcome.rejects, first),
     )
 
 
+def inspect_path(path: Path, reading: Reading, *, first: int, contract: Contract | None = None) -> Inspection:
+    """Inspect a file with an engine of its own. Raises UnreadableFileError as `inspect_file` does."""
+    with (
+        TemporaryDirectory(prefix="quarterlake-inspect-") as scratch,
+        duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": scratch}) as connection,
+    ):
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        with environment_faults(Path(scratch)):
+            return inspect_file(
+                connection, path.name, path, Path(scratch), reading, first=first, contract=contract
+            )
+
+
+def _all_text(relation: Relation) -> Contract:
+    columns = (Column(_FOLDED.format(at), STRING, column.name) for at, column in enumerate(relation.columns))
+    return Contract("inspected", tuple(columns))
+
+
 def _first(
-    connection: DuckDBPyConnection, data: Path | None, columns: Sequence[Column], limit: int | None
+    connection: DuckDBPyConnection, data: Path | None, columns: Sequence[str], limit: int | None
 ) -> list[list[str | None]]:
     if data is None:
         return []
-    names = ", ".join(identifier(column.name) for column in columns)
+    names = ", ".join(identifier(column) for column in columns)
     query = f"SELECT {names} FROM read_parquet({literal(data)}) WHERE _raw IS NULL {_limit(limit)}"
     return [[None if cell is None else str(cell) for cell in row] for row in rows(connection, query)]
 
