@@ -32,7 +32,7 @@ FORMS: dict[str, Callable[[Sequence[object]], str]] = {
     "pretty wrapped": lambda records: json.dumps({"data": records}, indent=4),
     "wrapped twice": lambda records: json.dumps({"response": {"docs": records}, "status": {"ok": True}}),
 }
-RECORDS = [
+RECORDS: list[dict[str, Any]] = [
     {"a": 1, "b": 'x { [ " \\ ] é \U0001f600'},
     {"a": 12345678901234567890, "b": None},
     {"b": "", "a": -3},

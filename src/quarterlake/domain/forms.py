@@ -5,7 +5,8 @@ The values are counted by *form*: a short text that says how one is written. A f
 - `number 9.9,9 +-`: separators in their order; then whether thousands could be grouped so (`+`: one to three digits before the
   first separator, no leading zero, three between separators) and whether exactly three digits come last;
 - `time d/M/yyyy|M/d/yyyy + H:mm[:ss] + [ ][X]`: the formats of the date that read it, those of the time of day and of the offset;
-- `digits yyyyMMdd`, `digits epoch_ms`: integers that could be times.
+- `digits yyyyMMdd`, `digits epoch_ms`: integers that could be times;
+- `zeros`: integers such as `007`, which make a column text.
 
 A format is taken only when the whole column agrees on it and no other reading is left; a column that could be read in two
 ways stays text, and says so.
@@ -35,6 +36,8 @@ EPOCH_YEARS = "1990-2099"
 """An integer is taken for an epoch only where it lies in these years: the units' ranges do not overlap then."""
 
 NUMBER, TIME, DIGITS = "number", "time", "digits"
+ZEROS = "zeros"
+"""The form of integers such as `007`, which are none."""
 ISO = "iso"
 """The form of dates and timestamps that need no format."""
 
@@ -110,7 +113,11 @@ def decide(forms: Mapping[str, Form], present: int, share: float, name: str) -> 
     if sum(times[form].values for form in times if ISO not in form) and _count(times, TIME) >= needed:
         return _times(times, needed)
     numbers = {form: count for form, count in forms.items() if form.startswith((NUMBER, DIGITS))}
-    if any(_separators(form) for form in numbers) and sum(f.values for f in numbers.values()) >= needed:
+    if (
+        ZEROS not in forms
+        and any(_separators(form) for form in numbers)
+        and sum(f.values for f in numbers.values()) >= needed
+    ):
         return _numbers(numbers, needed)
     return None
 
@@ -141,6 +148,32 @@ def number_reading(form: str, number: NumberFormat) -> str | None:
     if separators[-1] != number.decimal or not set(separators[:-1]) <= {number.group}:
         return None
     return "fraction" if len(separators) == 1 or groups else None
+
+
+def rival_of(format_text: str) -> tuple[str, str] | None:
+    """How a format orders day and month, and the other order that its dates could be meant in; None where there is none."""
+    for one, other in _RIVALS:
+        for own, rival in ((one, other), (other, one)):
+            if format_text.startswith(own):
+                return own, rival
+    return None
+
+
+def only_as(forms: Mapping[str, Form], rival: str, own: str) -> int:
+    """How many values are dates in one order of day and month, and none in the other."""
+    heads = {form: _parts(form)[0] for form in forms if form.startswith(TIME)}
+    return sum(forms[form].values for form, read in heads.items() if rival in read and own not in read)
+
+
+def grouped_by_points(forms: Mapping[str, Form]) -> int:
+    """How many values are numbers in which a point can only separate thousands: `1.234,56`, `1.234.567`."""
+    found = 0
+    for form, counted in forms.items():
+        separators = _separators(form)
+        found += counted.values * (
+            separators.startswith(".") and (len(set(separators)) > 1 or len(separators) > 1)
+        )
+    return found
 
 
 def named_like_time(name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from quarterlake.domain.forms import DIGITS, EPOCH_YEARS, ISO, NUMBER, TIME, Form
+from quarterlake.domain.forms import DIGITS, EPOCH_YEARS, ISO, NUMBER, TIME, ZEROS, Form
 from quarterlake.domain.value_formats import (
     APOSTROPHES,
     BLANKS,
@@ -63,7 +63,7 @@ def gather_forms(
         f"SELECT v, CASE WHEN NOT q AND regexp_full_match(v, {literal(_NUMBER)}) THEN {_number('v')} END AS number, "
         f"regexp_extract(v, {literal(f'^{_DATED}$')}, {literals(_PARTS)}) AS p FROM ({values})"
     )
-    dated = f"SELECT v, number, p, CASE WHEN number IS NULL OR strlen(v) = 8 THEN {_heads('p.head')} ELSE '' END AS heads FROM ({parted})"
+    dated = f"SELECT v, number, p, CASE WHEN number IS NULL OR strlen(v) = 8 OR number LIKE '%9.9.9%' THEN {_heads('p.head')} ELSE '' END AS heads FROM ({parted})"
     formed = f"SELECT v, {_form()} AS form FROM ({dated})"
     last = rf"^.*[{_SEPARATORS}]([0-9]*)$"
     scale = f"strlen(regexp_extract(v, {literal(last)}, 1))"
@@ -88,7 +88,8 @@ def _form() -> str:
     cases = [
         f"WHEN number IS NOT NULL AND heads <> '' AND regexp_full_match(v, '{years}[0-9]{{6}}') THEN '{DIGITS} yyyyMMdd'",
         f"WHEN number IS NOT NULL AND regexp_full_match(v, '{years}[0-9]{{12}}') AND try_strptime(v, '%Y%m%d%H%M%S') IS NOT NULL THEN '{DIGITS} yyyyMMddHHmmss'",
-        f"WHEN number IS NOT NULL THEN coalesce({_epoch('v')}, number)",
+        f"WHEN regexp_full_match(v, '[+-]?0[0-9]+') THEN '{ZEROS}'",
+        f"WHEN number IS NOT NULL AND heads IN ('', 'yyyyMMdd') THEN coalesce({_epoch('v')}, number)",
         f"WHEN {iso} THEN CASE WHEN strlen(v) = 10 THEN '{TIME} {ISO}|yyyy-M-d +  + ' ELSE '{TIME} {ISO}' END",
         f"WHEN heads <> '' THEN concat('{TIME} ', heads, ' + ', {day}, ' + ', {zone})",
     ]

@@ -19,6 +19,7 @@ from quarterlake.domain.errors import ContractError, MisreadError, UnreadableFil
 from quarterlake.domain.parsed import ParsedFile, StoredColumn
 from quarterlake.domain.periods import MAX_YEAR, MIN_YEAR
 from quarterlake.processing.casts import local_instant, misfits, stored
+from quarterlake.processing.contradictions import refuse_contradicted
 from quarterlake.processing.drift import DriftError, Met, counted, meet, type_drift
 from quarterlake.processing.faults import reading
 from quarterlake.processing.misfits import Explained, explain_misfits
@@ -116,6 +117,7 @@ def _parse(
     found = Explained.nothing()
     if int(str(staged_rows)) > sum(months.values()):
         found = explain_misfits(connection, staged, present, contract.record_time, met.rules)
+        refuse_contradicted(connection, job.name, staged, present, found.misfits)
     drift = (
         *met.drift,
         *type_drift(job.name, contract, found.misfits),
