@@ -54,6 +54,7 @@ def run_document(
             "duplicates": ingested.duplicates,
             "unfinished": ingested.unfinished,
             "skipped": ingested.skipped,
+            "joined": ingested.joined,
             "refused": ingested.refused,
         },
         "datasets": [

@@ -18,6 +18,7 @@ from quarterlake.cli.context import (
     opened,
     print_json,
 )
+from quarterlake.domain.printable import printable
 
 if TYPE_CHECKING:
     from quarterlake.repairing import Replayed, Reread
@@ -130,9 +131,9 @@ def _print_replayed(done: list[Replayed]) -> None:
             f"{each.dataset}: {each.repaired:,} records repaired, {each.discarded:,} discarded, {each.unchanged:,} as replayed before, {each.left:,} left as they are"
         )
         for source in each.landed:
-            typer.echo(f"  landed: {source}")
+            typer.echo(f"  landed: {printable(source)}")
         for number, why in list(each.refused.items())[:_SHOWN]:
-            typer.echo(f"  REFUSED: row {number}: {why}")
+            typer.echo(f"  REFUSED: row {number}: {printable(why)}")
         if len(each.refused) > _SHOWN:
             typer.echo(f"  REFUSED: and {len(each.refused) - _SHOWN} more (--json lists all)")
         if each.landed:
@@ -154,7 +155,7 @@ def _print_reread(dataset: str, version: str, again: list[Reread]) -> None:
     )
     for file in again[:_SHOWN]:
         was = "not parsed before" if file.before is None else f"{file.before:,} before"
-        typer.echo(f"  {file.source}: {file.error or f'{file.now:,} rejects, {was}'}")
+        typer.echo(f"  {printable(file.source)}: {file.error or f'{file.now:,} rejects, {was}'}")
     if len(again) > _SHOWN:
         typer.echo(f"  and {len(again) - _SHOWN} more (--json lists all)")
     typer.echo(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from quarterlake.cli.context import print_json
 from quarterlake.domain.ledger import totals
+from quarterlake.domain.printable import printable
 from quarterlake.run_document import is_clean, run_document
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def _print_ingest(ingested: IngestReport) -> None:
         "unfinished",
         [f"{source}: it changed while it was read; the next run takes it" for source in ingested.unfinished],
     )
+    _list("joined", list(ingested.joined.values()))
     _list("skipped", [f"{source}: {why}" for source, why in ingested.skipped.items()])
     _list("REFUSED", [f"{source}: {why}" for source, why in ingested.refused.items()])
 
@@ -113,7 +115,7 @@ def _print_outcome(outcome: DatasetOutcome, settings: Settings) -> None:
 
 def _list(title: str, lines: Sequence[str]) -> None:
     for line in lines[:_LISTED]:
-        print(f"  {title}: {line}")
+        print(f"  {title}: {printable(line)}")
     if len(lines) > _LISTED:
         print(f"  {title}: and {len(lines) - _LISTED} more (--json lists all)")
 

@@ -42,6 +42,7 @@ class IngestReport:
     unfinished: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    joined: dict[str, str] = field(default_factory=dict)
     unchanged: int = 0
 
 
@@ -71,7 +72,7 @@ class Landing:
         real_root = root.resolve()
         if self.archive is not None:
             check_archive(self.archive, (real_root, *zones), [file.source for file in found.files])
-        report = IngestReport(skipped=found.skipped, refused=found.refused)
+        report = IngestReport(skipped=found.skipped, refused=found.refused, joined=found.joined)
         self.progress.start("ingest", len(found.files))
         for file, copy in copied_ahead(self.raw, found.files, self._is_new):
             self._land(file, report, copy)
