@@ -148,7 +148,7 @@ def _dialect(
         line=begins.line,
         heading=first.raw if head.header else b"",
         typed=head.typed,
-        line_end=_line_end(sample),
+        line_end=_line_end(sample, cuts[0]),
         why={"delimiter": why, **head.why},
     )
 
@@ -178,9 +178,10 @@ def _sample(path: Path) -> tuple[bytes, int]:
     return data[mark:], mark
 
 
-def _line_end(sample: bytes) -> bytes:
-    first = re.search(rb"\r\n?|\n", sample)
-    return first[0] if first else b"\n"
+def _line_end(sample: bytes, first: Cut) -> bytes:
+    """What ends the first line; LF where nothing does."""
+    after = sample[first.start + len(first.raw) :]
+    return next((end for end in (b"\r\n", b"\n", b"\r") if after.startswith(end)), b"\n")
 
 
 def _first_records(sample: bytes, cutting: Cutting) -> tuple[list[Cut], list[Cells]]:

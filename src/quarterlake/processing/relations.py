@@ -98,22 +98,24 @@ def _delimited(source: PlainSource, expected: Collection[str], reading: Reading)
         SourceColumn(name, slot, spelled=spelled)
         for name, spelled, slot in zip(dialect.columns, dialect.spelled, slots, strict=True)
     )
-    sql = _read_csv(source.path, dialect, f"header = {str(dialect.header).lower()}, skip = {dialect.blank}")
+    options = f"header = {str(dialect.header).lower()}, skip = {dialect.blank}"
+    sql = _read_csv(source.path, dialect, options)
     return Relation(sql, columns, _described(source) | dialect.described(), dialect=dialect)
 
 
 def read_rewritten(rewriting: Rewriting) -> str:
     """The relation's SQL over the plain file of the careful path."""
-    plain = replace(rewriting.dialect, delimiter=rewriting.delimiter, quote='"')
+    plain = replace(rewriting.dialect, delimiter=rewriting.delimiter, quote='"', line_end=b"\n")
     return _read_csv(rewriting.plain, plain, f"header = false, skip = 0, max_line_size = {2 * LONGEST}")
 
 
 def _read_csv(path: Path, dialect: Dialect, options: str) -> str:
     declared = ", ".join(f"{slot}: 'VARCHAR'" for slot in _slots(dialect))
     quote = literal(dialect.quote)
+    line_end = {b"\n": r"'\n'", b"\r": r"'\r'"}.get(dialect.line_end, r"'\r\n'")
     return (
         f"read_csv({literal(path)}, columns = {{{declared}}}, {options}, auto_detect = false, "
-        f"delim = {literal(dialect.delimiter)}, quote = {quote}, escape = {quote}, "
+        f"delim = {literal(dialect.delimiter)}, quote = {quote}, escape = {quote}, new_line = {line_end}, "
         "allow_quoted_nulls = false, ignore_errors = true, store_rejects = true, "
         f"rejects_table = '{DROPPED}', rejects_scan = '{DROPPED_SCANS}', rejects_limit = 0)"
     )
