@@ -169,7 +169,8 @@ def _replay_of(pipeline: Pipeline, sheet: Path, dataset: str, rows: list[tuple[i
     for sha256, records in wanted.items():
         if edited is None:
             edited = land_edited(pipeline.lake.raw, dataset, sheet, pipeline.now)
-        _land(pipeline, dataset, sha256, records, edited, done)
+        lines = {place: line for place, line in found.lines(sha256).items() if place is not None}
+        _land(pipeline, dataset, sha256, records, lines, edited, done)
     return done
 
 
@@ -180,7 +181,7 @@ class _Places:
         self._pipeline, self._held = pipeline, held
         files = [m for m in held.landings if m.is_live and m.manifest.replay is None]
         self._live = {m.manifest.sha256: m.manifest.sequence for m in reversed(files)}
-        self._read: dict[str, set[str | None]] = {}
+        self._read: dict[str, dict[str | None, int | None]] = {}
 
     def refusal(self, action: str, trace: tuple[str, str] | None, source: str) -> str | None:
         """Why a row cannot be taken; None where it can."""
@@ -193,15 +194,18 @@ class _Places:
             return f"{source} was corrected since it was exported, so that this record is no more"
         if self._live[sha256] not in self._held.parsed:
             return f"{source} has not been read under the contract in force; `quarterlake rejects replay {self._held.dataset}` does that"
-        if place not in self._of(sha256):
+        if place not in self.lines(sha256):
             return "the record is no reject any more under the contract in force"
         return None
 
-    def _of(self, sha256: str) -> set[str | None]:
+    def lines(self, sha256: str) -> dict[str | None, int | None]:
+        """The line of each place that may be repaired, None where the file has no lines."""
         if sha256 not in self._read:
             parsed = self._held.parsed[self._live[sha256]]
             rejects = self._pipeline.engine.rejects([parsed])
-            self._read[sha256] = {place_of(reject.byte_offset, reject.record) for _, reject in rejects}
+            self._read[sha256] = {
+                place_of(reject.byte_offset, reject.record): reject.line for _, reject in rejects
+            }
         return self._read[sha256]
 
 
@@ -210,6 +214,7 @@ def _land(
     dataset: str,
     sha256: str,
     records: Mapping[str, Cells | None],
+    lines: Mapping[str, int | None],
     edited: tuple[str, str],
     done: Replayed,
 ) -> None:
@@ -235,7 +240,7 @@ def _land(
         sequence = max(landing.manifest.sequence for landing in held.landings) + 1
         kept = {place: cells for place, cells in now.items() if cells is not None}
         gone = [place for place, cells in now.items() if cells is None]
-        made = land_replay(raw, original.manifest, kept, gone, edited, sequence, pipeline.now)
+        made = land_replay(raw, original.manifest, kept, gone, lines, edited, sequence, pipeline.now)
         if made is not None:
             done.unchanged += len(records) - len(new)
             done.repaired += sum(cells is not None for cells in new.values())

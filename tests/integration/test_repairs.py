@@ -184,6 +184,7 @@ def test_a_replay_makes_revision_2_of_its_quarter_and_of_that_one_only(scene: Sc
     data = as_csv(month("2026-02", BAD))
     lines = [data[int(place[1:]) :].split(b"\n")[0].decode() for place in entry.repairs.places]
     assert [line.split(",")[0] for line in lines] == ["2026-02-003", "2026-02-005"]
+    assert entry.repairs.lines == (5, 7)
     with scene.pipeline() as pipeline:
         files = list(verify(pipeline.lake, release))
         assert all(file.holds for file in files)

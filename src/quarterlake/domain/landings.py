@@ -9,7 +9,7 @@ class Replay(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a replay stands for: records of one original file that were rejected, and that a person repaired or discarded.
 
     `source`, `sha256` and `key` name the original. `repairs` has the places in it of the records that take others' place, in the order of the
-    replay's own lines; `discards` those of the records that a person took away, on the lines that follow. A place is `b` and a byte offset, or `r` and a
+    replay's own lines, `lines` their lines in it where it has any; `discards` those of the records that a person took away, on the lines that follow. A place is `b` and a byte offset, or `r` and a
     record's number. `edited_sha256` and `edited_key` name the file that the person handed in last.
     """
 
@@ -19,6 +19,7 @@ class Replay(msgspec.Struct, frozen=True, omit_defaults=True):
     edited_sha256: str
     edited_key: str
     repairs: tuple[str, ...] = ()
+    lines: tuple[int | None, ...] = ()
     discards: tuple[str, ...] = ()
 
 

@@ -9,11 +9,12 @@ from quarterlake.domain.errors import LedgerError
 
 
 class Repairs(msgspec.Struct, frozen=True):
-    """The file whose rejects a replay repairs, and the places in it of the records that the replay's own stand for, in their order."""
+    """The file whose rejects a replay repairs, and the places and lines in it of the records that the replay's own stand for, in their order."""
 
     source: str
     sha256: str
     places: tuple[str, ...]
+    lines: tuple[int | None, ...] = ()
 
 
 class FileEntry(msgspec.Struct, frozen=True):

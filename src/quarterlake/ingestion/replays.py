@@ -46,13 +46,14 @@ def land_replay(
     original: Manifest,
     repairs: Mapping[str, Cells],
     discards: Iterable[str],
+    lines_of_places: Mapping[str, int | None],
     edited: tuple[str, str],
     sequence: int,
     now: datetime,
 ) -> Manifest | None:
     """Put a replay of an original's records under a number; None where another process took that number.
 
-    `edited` are the hash and key of what a person handed in. Safe to repeat.
+    `lines_of_places` has the lines of the original's rejects where it has lines, `edited` are the hash and key of what a person handed in. Safe to repeat.
     """
     gone = tuple(in_order(discards))
     lines = list(lines_of(original.sha256, repairs, gone))
@@ -73,6 +74,7 @@ def land_replay(
             edited_sha256=edited[0],
             edited_key=edited[1],
             repairs=tuple(in_order(repairs)),
+            lines=tuple(lines_of_places.get(place) for place in in_order(repairs)),
             discards=gone,
         ),
     )

@@ -74,7 +74,9 @@ def _entry(landing: Landing, parsed: ParsedFile | None, parts: Mapping[str, Part
     entry = FileEntry(manifest.dataset, manifest.source, manifest.sha256, manifest.size)
     if manifest.replay is not None:
         replay = manifest.replay
-        entry = msgspec.structs.replace(entry, repairs=Repairs(replay.source, replay.sha256, replay.repairs))
+        entry = msgspec.structs.replace(
+            entry, repairs=Repairs(replay.source, replay.sha256, replay.repairs, replay.lines)
+        )
     if landing.duplicate_of is not None:
         return msgspec.structs.replace(entry, duplicate_of=landing.duplicate_of)
     if parsed is None or parsed.error is not None:

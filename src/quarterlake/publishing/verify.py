@@ -36,11 +36,13 @@ def verify(lake: Lake, release: Release) -> Iterator[Verified]:
     for aggregate in release.build.aggregates:
         for file in aggregate.files:
             yield Verified(f"aggregated/{file.path}", file.sha256, _sha256(lake.aggregated, file.path))
+    raw: dict[str, str] = {}
     for manifest in inputs_of(lake, release):
-        yield Verified(f"raw/{manifest.key}", manifest.sha256, _sha256(lake.raw, manifest.key))
+        raw[manifest.key] = manifest.sha256
         if (replay := manifest.replay) is not None:
-            for key, recorded in ((replay.key, replay.sha256), (replay.edited_key, replay.edited_sha256)):
-                yield Verified(f"raw/{key}", recorded, _sha256(lake.raw, key))
+            raw |= {replay.key: replay.sha256, replay.edited_key: replay.edited_sha256}
+    for key, recorded in raw.items():
+        yield Verified(f"raw/{key}", recorded, _sha256(lake.raw, key))
 
 
 def inputs_of(lake: Lake, release: Release) -> Sequence[Manifest]:
