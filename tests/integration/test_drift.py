@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from quarterlake.domain.drift import DriftKind, DriftPolicy
+from quarterlake.domain.drift import DriftKind, DriftPolicies, DriftPolicy
 from quarterlake.domain.errors import ContractError
 from quarterlake.domain.odcs import from_yaml
 from quarterlake.overview import lake_status, reject_entries
@@ -20,7 +21,6 @@ from tests.integration.lakes import NOW, Scene, contract_yaml, curated_rows, nam
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from quarterlake.pipeline import DatasetOutcome
 
@@ -296,3 +296,24 @@ def test_policies_that_change_no_record_keep_what_is_parsed() -> None:
 def test_a_policy_that_does_not_exist_is_refused_with_its_place(value: str, said: str) -> None:
     with pytest.raises(ContractError, match=said):
         from_yaml(contract_yaml(COLUMNS, extra={"recordTime": "sold_at", "drift": value}), "here")
+
+
+def test_the_page_on_drift_names_every_kind_and_policy_and_its_example_reads() -> None:
+    page = (Path(__file__).parents[2] / "docs/drift.md").read_text(encoding="utf-8")
+    example = page.split("```yaml\n")[1].split("```")[0]
+    contract = from_yaml(
+        "apiVersion: v3.1.0\nkind: DataContract\n"
+        + example
+        + "  properties:\n  - {name: ordered_at, physicalType: TIMESTAMP}\n",
+        "docs/drift.md",
+    )
+    assert contract.policy(DriftKind.TYPE) is DriftPolicy.NULL_FILL
+    none = DriftPolicies()
+    for kind in DriftKind:
+        inferred, declared = (none.of(kind, inferred=inferred) for inferred in (True, False))
+        assert f"| `{kind}` |" in page
+        [row] = [
+            line for line in page.splitlines() if line.startswith(f"| `{kind}` |") and line.count("|") == 5
+        ]
+        assert row.endswith(f"| `{inferred}` | `{declared}` |")
+    assert all(f"`{policy}`" in page for policy in DriftPolicy)

@@ -13,6 +13,7 @@ import pytest
 
 from quarterlake.cleaning import clean
 from quarterlake.domain.errors import UsageError
+from quarterlake.lake.folder import FolderStore
 from quarterlake.overview import lake_status, ledger_entries, reject_entries
 from quarterlake.publishing.verify import verify
 from quarterlake.repairing import export, replay, reread
@@ -443,3 +444,49 @@ def test_cells_survive_the_way_out_and_back(scene: Scene) -> None:
     with scene.pipeline() as pipeline:
         found = {row["sale_id"]: row["store"] for row in curated_rows(pipeline)}
     assert [found[f"2026-02-{n:03d}"] for n in range(len(odd))] == odd
+
+
+def test_a_replay_that_is_killed_anywhere_is_repeated_by_the_same_command(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before each of its writes in turn, and then once more: what is there is what one undisturbed replay gives."""
+
+    class KilledError(BaseException):
+        """The process ends here."""
+
+    path, rows = exported(scene)
+    amounts("7.00", "5.25", None)(rows)
+    save(path, rows)
+    create, adopt = FolderStore.create, FolderStore.adopt
+    left = 0
+
+    def counting(write: Callable[..., Any]) -> Callable[..., Any]:
+        def killed(*arguments: Any) -> Any:
+            nonlocal left
+            if left == 0:
+                raise KilledError
+            left -= 1
+            return write(*arguments)
+
+        return killed
+
+    monkeypatch.setattr(FolderStore, "create", counting(create))
+    monkeypatch.setattr(FolderStore, "adopt", counting(adopt))
+    kills = 0
+    for allowed in range(10):
+        left = allowed
+        try:
+            done = replayed(scene, path)
+        except KilledError:
+            kills += 1
+            continue
+        break
+    monkeypatch.undo()
+    assert kills == 3  # before the file that was handed in, the records made of it, and the manifest
+    assert done.repaired == 2
+    assert replayed(scene, path).unchanged == 2
+    assert names(scene.run().published) == ["sales@2026-Q1.2"]
+    assert counts(ledger(scene)[SOURCE]) == (12, 9, 1, 2)
+    assert counts(ledger(scene)[SOURCE + "/repaired"]) == (2, 2, 0, 0)
+    with scene.pipeline() as pipeline:
+        assert not [r for r in clean(pipeline.lake, NOW.replace(year=2099)) if r.zone == "raw"]
