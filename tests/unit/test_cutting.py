@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from quarterlake.processing import careful_count, cutting
 from quarterlake.processing.careful_count import count_carefully
-from quarterlake.processing.cutting import STRAY, TOO_LONG, Cut, Cutting, cut, fields
+from quarterlake.processing.cutting import STRAY, TOO_LONG, Cut, Cutting, Run, cut, cut_in_runs, fields
 
 COMMA = Cutting(b",")
 FORMS = [
@@ -119,3 +119,22 @@ def test_what_is_cut_is_what_is_counted(data: bytes, form: Cutting, longest: int
     if all(one.problem != TOO_LONG for one in found):
         gone = bytes(b for b in data if b not in b"\r\n")
         assert bytes(b for b in text if b not in b"\r\n") == gone, "every byte but line ends is in a record"
+
+
+@given(
+    st.lists(PIECES, max_size=40).map(b"".join), st.sampled_from(FORMS), st.sampled_from([7, 20, 2_000_000])
+)
+@hypothesis_settings(max_examples=300, deadline=None)
+def test_runs_are_the_same_records(data: bytes, form: Cutting, longest: int) -> None:
+    for width in (2, 3):
+        found = list[Cut]()
+        for one in cut_in_runs(io.BytesIO(data), form, width, longest=longest):
+            if isinstance(one, Run):
+                assert data[one.start :].startswith(one.data)
+                assert one.records == len(list(one.cuts()))
+                assert all(len(fields(each.raw, form)) == width for each in one.cuts())
+            found += one.cuts() if isinstance(one, Run) else [one]
+        expected = cuts(data, form, longest)
+        assert [one._replace(quoted=False) for one in found] == [
+            one._replace(quoted=False) for one in expected
+        ]

@@ -7,16 +7,17 @@ of some remembered places: memory is constant.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import msgspec
 
 from quarterlake.processing.careful_count import count_carefully
-from quarterlake.processing.cutting import LONGEST
+from quarterlake.processing.cutting import LONGEST, Run
 from quarterlake.processing.record_search import Location
 from quarterlake.processing.structure import Seen, find_footer, table_records
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 RAW_CHARACTERS = 4_096
 """At most this much of a rejected record is kept."""
-_EVERY = 4_096
+_EVERY = 1_024
 _MOST_MARKS = 8_192
 _FLUSH = 1 << 20
 
@@ -40,6 +41,14 @@ class Rejected(msgspec.Struct, frozen=True, array_like=True):
     byte_offset: int
     reason: str
     raw: str
+
+
+class _Mark(NamedTuple):
+    """Where the record of the plain file with this ordinal is in the original."""
+
+    ordinal: int
+    start: int
+    line: int
 
 
 @dataclass(slots=True)
@@ -59,7 +68,7 @@ class Rewriting:
     why: str
     counts: dict[str, int] = field(default_factory=dict)
     written: int = 0
-    _marks: list[tuple[int, int, int]] = field(default_factory=list)
+    _marks: list[_Mark] = field(default_factory=list)
     _every: int = _EVERY
 
     @property
@@ -89,20 +98,33 @@ class Rewriting:
         with self.source.open("rb") as stream:
             at = 0
             while at < len(wanted):
-                ordinal, start, line = self._before(wanted[at])
-                stop = self._after(ordinal)
-                group = {one for one in wanted[at:] if one < stop}
-                at += len(group)
-                for seen in table_records(
-                    stream, self.dialect, self.reading, self.footer, start=start, line=line
-                ):
-                    if seen.reason is None:
-                        if ordinal in group:
-                            found[ordinal] = Location(seen.cut.line, seen.cut.start, shown(seen.cut.raw))
-                            group.discard(ordinal)
-                        ordinal += 1
-                        if not group:
-                            break
+                mark = bisect_right(self._marks, wanted[at], key=lambda one: one.ordinal) - 1
+                stop = self._marks[mark + 1].ordinal if mark + 1 < len(self._marks) else self.written
+                until = bisect_left(wanted, stop, lo=at)
+                found |= self._found(stream, self._marks[mark], wanted[at:until])
+                at = until
+        return found
+
+    def _found(self, stream: BinaryIO, mark: _Mark, wanted: Sequence[int]) -> dict[int, Location]:
+        """Where some records after a mark, and before the next, are."""
+        found: dict[int, Location] = {}
+        ordinal, left = mark.ordinal, set(wanted)
+        seen_from = table_records(
+            stream, self.dialect, self.reading, self.footer, start=mark.start, line=mark.line
+        )
+        for seen in seen_from:
+            if isinstance(seen, Run):
+                if not left.isdisjoint(range(ordinal, ordinal + seen.records)):
+                    for at, one in enumerate(seen.cuts(), start=ordinal):
+                        if at in left:
+                            found[at] = Location(one.line, one.start, shown(one.raw))
+                ordinal += seen.records
+            elif seen.reason is None:
+                if ordinal in left:
+                    found[ordinal] = Location(seen.cut.line, seen.cut.start, shown(seen.cut.raw))
+                ordinal += 1
+            if len(found) == len(left):
+                break
         return found
 
     def write(self, at_most: int | None) -> None:
@@ -115,20 +137,23 @@ class Rewriting:
             self.rejected.open("wb") as rejected,
         ):
             for seen in table_records(stream, self.dialect, self.reading, self.footer):
-                if seen.reason is not None:
+                if isinstance(seen, Run):
+                    self._mark(seen.start, seen.line)
+                    pending += self._records(seen)
+                    self.written += seen.records
+                elif seen.reason is not None:
                     self.counts[seen.reason] = self.counts.get(seen.reason, 0) + 1
                     one = Rejected(seen.cut.line, seen.cut.start, seen.reason, shown(seen.cut.raw))
                     rejected.write(encoder.encode(one) + b"\n")
-                    continue
-                if self.written % self._every == 0:
-                    self._mark(seen)
-                pending += self._record(seen)
-                pending += b"\n"
-                self.written += 1
+                else:
+                    self._mark(seen.cut.start, seen.cut.line)
+                    pending += self._record(seen)
+                    pending += b"\n"
+                    self.written += 1
                 if len(pending) > _FLUSH:
                     plain.write(pending)
                     pending.clear()
-                if self.written == at_most:
+                if at_most is not None and self.written >= at_most:
                     break
             plain.write(pending)
 
@@ -144,17 +169,21 @@ class Rewriting:
             _quoted(text) if quoted or delimiter in text else _written(text) for text, quoted in seen.cells
         )
 
-    def _mark(self, seen: Seen) -> None:
-        self._marks.append((self.written, seen.cut.start, seen.cut.line))
+    def _records(self, run: Run) -> bytes:
+        data = run.data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        delimiter, given = self.delimiter.encode(), self.dialect.delimiter.encode()
+        if b'"' not in data and (delimiter == given or delimiter not in data):
+            return data.replace(given, delimiter)
+        return b"".join(self._record(Seen(one, None, None)) + b"\n" for one in run.cuts())
+
+    def _mark(self, start: int, line: int) -> None:
+        """Remember the place of the next record, if enough were written since the last."""
+        if self._marks and self.written - self._marks[-1].ordinal < self._every:
+            return
+        self._marks.append(_Mark(self.written, start, line))
         if len(self._marks) > _MOST_MARKS:
             self._marks = self._marks[::2]
             self._every *= 2
-
-    def _before(self, ordinal: int) -> tuple[int, int, int]:
-        return self._marks[ordinal // self._every]
-
-    def _after(self, ordinal: int) -> int:
-        return ordinal + self._every
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from quarterlake.processing.cutting import LONGEST, Cut, cut, fields
+from quarterlake.processing.cutting import LONGEST, Cut, Run, cut, cut_in_runs, fields
 from quarterlake.processing.dialect_evidence import cells_of, is_value
 from quarterlake.processing.layout import is_header
 
@@ -28,6 +28,7 @@ NOT_UTF8 = "not UTF-8"
 
 _TAIL = 1 << 16
 _LOOK = 1 << 14
+_ENDS = (b"\n", b"\r")
 _MOST_FOOTERS = 20
 _BLOCK = 6
 _TOTAL = re.compile(
@@ -58,14 +59,16 @@ def table_records(
     start: int | None = None,
     line: int | None = None,
     longest: int = LONGEST,
-) -> Iterator[Seen]:
+) -> Iterator[Seen | Run]:
     """Every record of a file from its first on, or from the one at `start`, in the file's order; blank lines are left out.
 
-    `footer` is where the first record of the footer begins.
+    `footer` is where the first record of the footer begins. Records of the table that need no closer look come in runs.
     """
-    begun = cut(
+    plain = not (dialect.padded or dialect.trailing)
+    begun = cut_in_runs(
         stream,
         dialect.cutting,
+        len(dialect.columns) if plain else 0,
         start=dialect.start if start is None else start,
         line=dialect.line if line is None else line,
         longest=longest,
@@ -81,65 +84,83 @@ def begins_table_at(stream: BinaryIO, offset: int, dialect: Dialect, reading: Re
 
 
 class _Classifier:
-    def __init__(self, dialect: Dialect, reading: Reading, footer: int | None, cuts: Iterator[Cut]) -> None:
+    def __init__(
+        self, dialect: Dialect, reading: Reading, footer: int | None, cuts: Iterator[Cut | Run]
+    ) -> None:
         self._dialect, self._reading, self._footer = dialect, reading, footer
         self._cutting, self._width = dialect.cutting, len(dialect.columns)
         self._empty = {dialect.cutting.delimiter * (self._width - 1)} if self._width > 2 else set()  # noqa: PLR2004
+        self._plain = not (dialect.padded or dialect.trailing)
         self._cuts, self._ahead = cuts, deque[Cut]()
+        self._heading = dialect.heading if reading.repeated_headers == "reject" and self._width > 1 else b""
         self._rest: str | None = None
 
-    def records(self) -> Iterator[Seen]:
+    def records(self) -> Iterator[Seen | Run]:
+        """See `table_records`."""
         gap, single = False, self._width == 1
-        heading = self._dialect.heading if self._reading.repeated_headers == "reject" else b""
-        delimiter, delimiters = self._cutting.delimiter, self._width - 1
-        plain = not (self._dialect.padded or self._dialect.trailing)
         while (one := self._next()) is not None:
-            if not one.raw and not single:
+            if isinstance(one, Run):
+                if not gap and self._is_plain(one):
+                    yield one
+                else:
+                    self._ahead.extend(one.cuts())
+            elif not one.raw and not single:
                 gap = True
-                continue
-            if one.start == self._footer:
-                self._rest = FOOTER
-            elif gap and self._rest is None and self._begins_table(one):
-                self._rest = SECOND_TABLE
-            if self._rest is not None:
-                yield Seen(one, self._rest, None)
-            elif heading and one.raw == heading:
-                yield Seen(one, REPEATED_HEADER, None)
-            elif one.problem is not None:
-                yield Seen(one, one.problem, None)
-            elif plain and not one.quoted and one.raw.count(delimiter) == delimiters and one.raw.isascii():
-                if gap or one.raw in self._empty:
-                    yield self._empty_or(one)
-                    gap = one.raw in self._empty
-                    continue
-                yield Seen(one, None, None)
             else:
-                yield self._looked_at(one)
-            gap = False
+                yield self._seen(one, gap=gap)
+                gap = self._rest is None and one.raw in self._empty
+
+    def _seen(self, one: Cut, *, gap: bool) -> Seen:
+        if one.start == self._footer:
+            self._rest = FOOTER
+        elif gap and self._rest is None and self._begins_table(one):
+            self._rest = SECOND_TABLE
+        if self._rest is not None:
+            return Seen(one, self._rest, None)
+        if self._heading and one.raw == self._heading:
+            return Seen(one, REPEATED_HEADER, None)
+        if one.problem is not None:
+            return Seen(one, one.problem, None)
+        if one.raw in self._empty:
+            return self._empty_or(one)
+        return self._looked_at(one)
 
     def begins_table(self) -> bool:
         """Whether the next record that has content begins another table."""
         while (one := self._next()) is not None:
-            if one.raw:
+            if isinstance(one, Cut) and one.raw:
                 return self._begins_table(one)
         return False
 
+    def _is_plain(self, run: Run) -> bool:
+        """Whether all records of a run are the table's, and none needs a closer look."""
+        if self._rest is not None or (self._heading and self._heading in run.data):
+            return False
+        if self._footer is not None and run.start <= self._footer < run.start + len(run.data):
+            return False
+        if any(
+            run.data.startswith(empty) or end + empty in run.data for empty in self._empty for end in _ENDS
+        ):
+            return False
+        return _is_utf8(run.data)
+
     def _empty_or(self, one: Cut) -> Seen:
-        """A record without a value belongs to the other table that it sets off, if it does."""
-        if one.raw in self._empty:
-            following = self._peek(1)
-            if following and (following[0].start == self._footer or self._begins_table(following[0], skip=1)):
-                self._rest = FOOTER if following[0].start == self._footer else SECOND_TABLE
-                return Seen(one, self._rest, None)
-        return Seen(one, None, None)
+        """A record without a value belongs to the other table or the footer that it sets off, if it does."""
+        if following := self._peek(1):
+            if following[0].start == self._footer:
+                self._rest = FOOTER
+            elif self._begins_table(following[0], skip=1):
+                self._rest = SECOND_TABLE
+        return Seen(one, self._rest, None)
 
     def _looked_at(self, one: Cut) -> Seen:
+        if self._plain and not one.quoted and one.raw.isascii():
+            delimiters = one.raw.count(self._cutting.delimiter)
+            return Seen(one, _width_reason(delimiters + 1, self._width), None)
         if not _is_utf8(one.raw):
             return Seen(one, NOT_UTF8, None)
         cells = self._cells(one)
-        if len(cells) == self._width:
-            return Seen(one, None, cells)
-        return Seen(one, TOO_MANY if len(cells) > self._width else TOO_FEW, None)
+        return Seen(one, _width_reason(len(cells), self._width), cells)
 
     def _cells(self, one: Cut) -> list[tuple[bytes, bool]]:
         if one.quoted:
@@ -182,12 +203,12 @@ class _Classifier:
         heads = bool(words) and is_header(rows[0], rows[1:], ()) is not None
         return heads and not any(map(is_value, filter(str.strip, rows[0])))
 
-    def _next(self) -> Cut | None:
+    def _next(self) -> Cut | Run | None:
         return self._ahead.popleft() if self._ahead else next(self._cuts, None)
 
     def _peek(self, count: int) -> list[Cut]:
         while len(self._ahead) < count and (one := next(self._cuts, None)) is not None:
-            self._ahead.append(one)
+            self._ahead.extend(one.cuts() if isinstance(one, Run) else (one,))
         return list(islice(self._ahead, count))
 
 
@@ -248,6 +269,10 @@ def _is_footer(
 def _first_cell(one: Cut, dialect: Dialect) -> str:
     cells = cells_of(one, dialect.cutting) if one.problem is None else []
     return cells[0][0].strip() if cells else ""
+
+
+def _width_reason(fields: int, width: int) -> str | None:
+    return None if fields == width else TOO_MANY if fields > width else TOO_FEW
 
 
 def _is_utf8(raw: bytes) -> bool:
