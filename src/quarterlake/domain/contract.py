@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Collection, Mapping
 from enum import StrEnum
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -57,7 +58,7 @@ class Column(msgspec.Struct, frozen=True, omit_defaults=True):
     nulls: tuple[str, ...] | None = None
 
 
-class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
+class Contract(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     """What the records of one data set must look like.
 
     `record_time` names the column that puts a record into a period; None means the timestamp in the file's
@@ -120,7 +121,7 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
         kinds = (DriftKind.ADDED, DriftKind.DROPPED, DriftKind.TYPE)
         return self.inferred or any(self.policy(kind) is DriftPolicy.EVOLVE for kind in kinds)
 
-    @property
+    @cached_property
     def evolved(self) -> Mapping[str, int]:
         """The columns that came with later files, each with the landing that brought it."""
         return evolved_columns(self.evolution)
@@ -148,7 +149,7 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
             dimensions=None if self.dimensions is None else tuple(d for d in self.dimensions if d in names),
         )
 
-    @property
+    @cached_property
     def parse_id(self) -> str:
         """Identifies all that decides how a file's bytes become typed records; a file without a declared key is refused."""
         columns = [
