@@ -21,7 +21,7 @@ from quarterlake.lake import documents, keys
 from quarterlake.processing.building import drift_of, refusal_of
 from quarterlake.processing.contracts import declared_contract, in_force
 from quarterlake.processing.curating import current_curation
-from quarterlake.processing.ledgers import file_entries
+from quarterlake.processing.ledgers import file_entries, stood_for
 from quarterlake.processing.parsing import stamp_of
 from quarterlake.publishing.releases import datasets_with_releases, releases_of
 
@@ -146,8 +146,13 @@ def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
     entries = held.entries
     live = [landing.manifest.sequence for landing in held.landings if landing.is_live]
     files = [landing for landing in held.landings if landing.manifest.replay is None]
+    replayed = stood_for(held.landings, held.parsed)
     parsed = [
-        (landing.manifest.source, held.parsed[landing.manifest.sequence])
+        (
+            landing.manifest.source,
+            held.parsed[landing.manifest.sequence],
+            replayed.get(landing.manifest.sequence, 0),
+        )
         for landing in held.landings
         if landing.is_live and landing.manifest.sequence in held.parsed
     ]
@@ -175,8 +180,8 @@ def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
             "unprocessed": sum(1 for sequence in live if sequence not in held.parsed),
             "refused": [
                 {"source": source, "error": error}
-                for source, file in parsed
-                if (error := refusal_of(source, file)) is not None
+                for source, file, gone in parsed
+                if (error := refusal_of(source, file, gone)) is not None
             ],
         },
         "records": totals(entries),

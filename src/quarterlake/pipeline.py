@@ -23,7 +23,7 @@ from quarterlake.processing.building import Curated, build, drift_of, refusal_of
 from quarterlake.processing.contracts import Settled, declared_contract, settle
 from quarterlake.processing.curating import curate
 from quarterlake.processing.engines.duckdb import DuckDBEngine
-from quarterlake.processing.ledgers import file_entries
+from quarterlake.processing.ledgers import file_entries, stood_for
 from quarterlake.processing.parsing import Parsing, stamp_of
 from quarterlake.publishing.gates import Evaluation, check_gate_names, evaluate
 from quarterlake.publishing.publish import finish_claims, publish
@@ -283,12 +283,15 @@ class Pipeline:
         outcome.entries = file_entries(landings, settled.parsed, table.curation if table else None)
         for entry in outcome.entries:
             entry.check()
+        replayed = stood_for(landings, settled.parsed)
         for landing in landings:
             parsed = settled.parsed.get(landing.manifest.sequence)
             if parsed is None or not landing.is_live:
                 continue
             source = landing.manifest.source
-            if (refusal := refusal_of(source, parsed)) is not None:
+            if (
+                refusal := refusal_of(source, parsed, replayed.get(landing.manifest.sequence, 0))
+            ) is not None:
                 outcome.refused[source] = refusal
             outcome.drift += drift_of(settled.contract, landing.manifest, parsed)
         if table is None:

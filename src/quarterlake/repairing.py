@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from quarterlake.domain.contract import Contract
+    from quarterlake.domain.landings import Manifest
     from quarterlake.pipeline import Pipeline
 
 _ATTEMPTS = 20
@@ -142,7 +143,7 @@ def _replay_of(pipeline: Pipeline, sheet: Path, dataset: str, rows: list[tuple[i
     contract = _contract_of(held)
     names = {column.name: column.source for column in contract.columns}
     done = Replayed(dataset)
-    wanted: dict[str, dict[str, Cells | None]] = {}
+    wanted: dict[int, dict[str, Cells | None]] = {}
     columns = {name for _, row in rows if row.known["_dataset"] == dataset for name in row.cells}
     if unknown := sorted(columns - names.keys()):
         raise UsageError(
@@ -157,20 +158,22 @@ def _replay_of(pipeline: Pipeline, sheet: Path, dataset: str, rows: list[tuple[i
             done.left += 1
             continue
         trace = parse_trace(row.known["_trace"])
-        why = found.refusal(action, trace, row.known.get("_source") or "its file")
-        if trace is None or why is not None:
+        source = row.known.get("_source", "")
+        why = found.refusal(action, trace, source or "its file")
+        original = found.original(trace[0], source) if trace else None
+        if trace is None or original is None or why is not None:
             done.refused[str(number)] = why or ""
-        elif trace[1] in wanted.get(trace[0], {}):
+        elif trace[1] in wanted.get(original.sequence, {}):
             done.refused[str(number)] = "the record is repaired twice in this file; keep one row"
         else:
             cells = {names[name]: text or None for name, text in row.cells.items()}
-            wanted.setdefault(trace[0], {})[trace[1]] = None if action == "discard" else cells
+            wanted.setdefault(original.sequence, {})[trace[1]] = None if action == "discard" else cells
     edited: tuple[str, str] | None = None
-    for sha256, records in wanted.items():
+    for sequence, records in wanted.items():
         if edited is None:
             edited = land_edited(pipeline.lake.raw, dataset, sheet, pipeline.now)
-        lines = {place: line for place, line in found.lines(sha256).items() if place is not None}
-        _land(pipeline, dataset, sha256, records, lines, edited, done)
+        lines = {place: line for place, line in found.lines(sequence).items() if place is not None}
+        _land(pipeline, dataset, sequence, records, lines, edited, done)
     return done
 
 
@@ -179,9 +182,13 @@ class _Places:
 
     def __init__(self, pipeline: Pipeline, held: Known) -> None:
         self._pipeline, self._held = pipeline, held
-        files = [m for m in held.landings if m.is_live and m.manifest.replay is None]
-        self._live = {m.manifest.sha256: m.manifest.sequence for m in reversed(files)}
-        self._read: dict[str, dict[str | None, int | None]] = {}
+        self._live = [m.manifest for m in held.landings if m.is_live and m.manifest.replay is None]
+        self._read: dict[int, dict[str | None, int | None]] = {}
+
+    def original(self, sha256: str, source: str) -> Manifest | None:
+        """The live file with these bytes; of several, for different times, the one of this path."""
+        same = [manifest for manifest in self._live if manifest.sha256 == sha256]
+        return next((manifest for manifest in same if manifest.source == source), same[0] if same else None)
 
     def refusal(self, action: str, trace: tuple[str, str] | None, source: str) -> str | None:
         """Why a row cannot be taken; None where it can."""
@@ -189,30 +196,29 @@ class _Places:
             return f"{action!r} is no action; write repair, discard, keep or nothing"
         if trace is None:
             return "its _trace was changed, so that the record cannot be found; export again"
-        sha256, place = trace
-        if sha256 not in self._live:
+        original = self.original(trace[0], source)
+        if original is None:
             return f"{source} was corrected since it was exported, so that this record is no more"
-        if self._live[sha256] not in self._held.parsed:
+        if original.sequence not in self._held.parsed:
             return f"{source} has not been read under the contract in force; `quarterlake rejects replay {self._held.dataset}` does that"
-        if place not in self.lines(sha256):
+        if trace[1] not in self.lines(original.sequence):
             return "the record is no reject any more under the contract in force"
         return None
 
-    def lines(self, sha256: str) -> dict[str | None, int | None]:
-        """The line of each place that may be repaired, None where the file has no lines."""
-        if sha256 not in self._read:
-            parsed = self._held.parsed[self._live[sha256]]
-            rejects = self._pipeline.engine.rejects([parsed])
-            self._read[sha256] = {
+    def lines(self, sequence: int) -> dict[str | None, int | None]:
+        """The line of each place of a file that may be repaired, None where the file has no lines."""
+        if sequence not in self._read:
+            rejects = self._pipeline.engine.rejects([self._held.parsed[sequence]])
+            self._read[sequence] = {
                 place_of(reject.byte_offset, reject.record): reject.line for _, reject in rejects
             }
-        return self._read[sha256]
+        return self._read[sequence]
 
 
 def _land(
     pipeline: Pipeline,
     dataset: str,
-    sha256: str,
+    number: int,
     records: Mapping[str, Cells | None],
     lines: Mapping[str, int | None],
     edited: tuple[str, str],
@@ -222,12 +228,12 @@ def _land(
     raw = pipeline.lake.raw
     for _ in range(_ATTEMPTS):
         held = known(pipeline, dataset)
-        original = next(
-            landing
-            for landing in held.landings
-            if landing.is_live and landing.manifest.replay is None and landing.manifest.sha256 == sha256
-        )
-        last = next((m for m in held.landings if m.repairs == original.manifest.sequence), None)
+        original = next(m for m in held.landings if m.manifest.sequence == number)
+        if not original.is_live:
+            raise ConflictError(
+                f"{original.manifest.source} was corrected meanwhile. Run the same command again."
+            )
+        last = next((m for m in held.landings if m.repairs == number), None)
         repairs, discards = ({}, set()) if last is None else repairs_in(raw, last.manifest)
         before = {**repairs, **dict.fromkeys(discards)}
         now = {**before, **records}

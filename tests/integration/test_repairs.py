@@ -353,6 +353,47 @@ def test_where_the_files_name_gives_the_time_the_repair_has_that_time(tmp_path: 
     assert counts(ledger(scene)[SOURCE]) == (2, 1, 0, 1)
 
 
+def test_equal_bytes_for_two_times_are_repaired_each_by_itself(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")))
+    columns = [c for c in COLUMNS if c[0] != "sold_at"]
+    scene.declare(contract_yaml(columns, gates=ALLOWED, extra={"recordTime": "fileName"}))
+    for name in ("2026-01", "2026-02"):
+        scene.put(f"sales_{name}.csv", b"sale_id,store,amount\na,x,1.00\nb,x,much\n")
+    scene.run(periods=["2026-Q1"], allow_incomplete=True)
+
+    def change(rows: Rows) -> None:
+        rows[1]["amount"] = "2.00"
+
+    done = repair(scene, change)
+    assert (done.repaired, done.left, done.refused) == (1, 1, {})
+    scene.run(periods=["2026-Q1"], allow_incomplete=True)
+    with scene.pipeline() as pipeline:
+        found = {entry.source: counts(entry) for entry in ledger_entries(pipeline, "sales")}
+        assert sorted(row["_month"] for row in curated_rows(pipeline)) == ["2026-01", "2026-02", "2026-02"]
+    assert found["sales/sales_2026-01.csv"] == (2, 1, 1, 0)
+    assert found[SOURCE] == (2, 1, 0, 1)
+
+
+def test_a_file_all_of_whose_records_are_repaired_is_no_longer_refused(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")))
+    scene.declare(contract_yaml(COLUMNS, gates=[("reject_ratio", "warning", None)]))
+    scene.put("sales_2026-01.csv", as_csv(month("2026-01")))
+    scene.put("sales_2026-02.csv", as_csv(month("2026-02", {n: {"amount": "much"} for n in range(12)})))
+    assert list(scene.run(periods=["2026-Q1"], allow_incomplete=True).refused) == [SOURCE]
+
+    def change(rows: Rows) -> None:
+        for row in rows[1:]:
+            row["amount"] = "1.00"
+        rows[0]["_action"] = "discard"
+
+    repair(scene, change)
+    outcome = scene.run(periods=["2026-Q1"], allow_incomplete=True)
+    assert not outcome.refused
+    assert counts(ledger(scene)[SOURCE]) == (12, 0, 0, 12)
+    with scene.pipeline() as pipeline:
+        assert lake_status(pipeline)["datasets"][0]["files"]["refused"] == []
+
+
 def test_equal_repairs_of_equal_records_in_two_files_are_two_records(tmp_path: Path) -> None:
     scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")))
     scene.declare(contract_yaml(COLUMNS, gates=ALLOWED))

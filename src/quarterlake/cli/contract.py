@@ -104,6 +104,7 @@ def check(
     """Hold every live file to the contract in force; exit with 1 where one does not meet it."""
     from quarterlake.domain.errors import UsageError
     from quarterlake.processing.building import drift_of, refusal_of
+    from quarterlake.processing.ledgers import stood_for
 
     with opened(lake, contracts, aggregates) as pipeline:
         pipeline.chosen(wishes([dataset], None, allow_incomplete=False))
@@ -111,10 +112,11 @@ def check(
     if settled is None:
         raise UsageError(f"No readable file of {dataset} has landed in {pipeline.settings.lake}.")
     problems = []
+    replayed = stood_for(landings, settled.parsed)
     for landing in landings:
         parsed = settled.parsed.get(landing.manifest.sequence)
         if parsed is not None and landing.is_live:
-            refusal = refusal_of(landing.manifest.source, parsed)
+            refusal = refusal_of(landing.manifest.source, parsed, replayed.get(landing.manifest.sequence, 0))
             drift = [found.text for found in drift_of(settled.contract, landing.manifest, parsed)]
             problems += [refusal] if refusal else drift
     if json:

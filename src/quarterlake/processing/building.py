@@ -141,11 +141,11 @@ def _observations(
     )
 
 
-def refusal_of(source: str, parsed: ParsedFile) -> str | None:
-    """Why nothing of a file counts; None for one of which something does, or which holds no record."""
+def refusal_of(source: str, parsed: ParsedFile, stood_for: int = 0) -> str | None:
+    """Why nothing of a file counts; None for one of which something does, or which holds no record. `stood_for` of its rejects a replay stands for."""
     if parsed.error is not None:
         return parsed.error
-    if parsed.rejected and not parsed.accepted:
+    if parsed.rejected > stood_for and not parsed.accepted:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(parsed.reject_counts.items()))
         return f"{source}: all of its {parsed.rejected} records are rejected ({reasons}); `quarterlake rejects` lists them."
     return None

@@ -43,18 +43,32 @@ def file_entries(
     nothing. Rejects that a live replay stands for are superseded by it. A file that is not parsed yet has no records yet; one that is not curated yet does not balance until it is.
     """
     parts = parts_by_file(curation)
-    replays = {
-        landing.repairs: parsed[landing.manifest.sequence]
-        for landing in landings
-        if landing.repairs is not None and landing.manifest.sequence in parsed
-    }
+    replays = live_replays(landings, parsed)
     entries = []
     for landing in landings:
         file = parsed.get(landing.manifest.sequence)
         entry = _entry(landing, file, parts.get(file.origin, {}) if file else {})
         replay = replays.get(landing.manifest.sequence)
-        entries.append(entry if replay is None or replay.error else _repaired(entry, replay))
+        entries.append(entry if replay is None else _repaired(entry, replay))
     return entries
+
+
+def live_replays(landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]) -> dict[int, ParsedFile]:
+    """For each file, by its landing, the parsed replay that stands for some of its rejects."""
+    found = {
+        landing.repairs: parsed[landing.manifest.sequence]
+        for landing in landings
+        if landing.repairs is not None and landing.manifest.sequence in parsed
+    }
+    return {number: replay for number, replay in found.items() if replay.error is None}
+
+
+def stood_for(landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]) -> dict[int, int]:
+    """For each file, by its landing, how many of its rejects a replay stands for."""
+    return {
+        number: replay.repaired + replay.discarded
+        for number, replay in live_replays(landings, parsed).items()
+    }
 
 
 def _repaired(entry: FileEntry, replay: ParsedFile) -> FileEntry:
