@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_data_contract_standard.model import OpenDataContractStandard
 
@@ -154,6 +154,7 @@ def test_the_standards_model_takes_what_is_written(contract: Contract) -> None:
     assert model.model_dump(by_alias=True, exclude_unset=True) == written  # it knows every field
 
 
+@settings(deadline=None)
 @given(contracts())
 def test_the_standards_json_schema_takes_what_is_written(contract: Contract) -> None:
     jsonschema = pytest.importorskip("jsonschema")

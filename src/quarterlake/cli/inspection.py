@@ -93,6 +93,12 @@ def _print(found: Inspection) -> None:
         why = f"  ({_line(found.why[name])})" if name in found.why else ""
         typer.echo(f"  {name:<{width}}  {shown}{why}")
     typer.echo(f"  {'columns':<{width}}  {len(found.columns)}: {_line(', '.join(found.columns))}")
+    typer.echo("types:")
+    name_width = max(map(len, found.types), default=0)
+    for name, found_type in found.types.items():
+        form = f" as {found_type.format}" if found_type.format else ""
+        why = f"  ({found_type.why})" if found_type.why else ""
+        typer.echo(f"  {name:<{name_width}}  {found_type.type}{form}{why}")
     if found.first:
         typer.echo("first records:")
     for row in found.first:

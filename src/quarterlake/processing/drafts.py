@@ -39,13 +39,13 @@ def draft_contract(
     """
     stamped = [(manifest, stamp_of(manifest)) for manifest in manifests]
     samples = _related([s for s in parsing.engine.sample(stamped, records) if s.error is None])
-    decisions = _decisions(samples)
+    decisions = decisions_of(samples)
     if not decisions:
         return None
     if unsure := [source for source, found in decisions.items() if found.note and found.type == STRING]:
         for source, evidence in parsing.engine.evidence(live, unsure).items():
             decisions[source] = infer(evidence.formed(), source)
-    decisions = {source: _by_name_of_file(source, found, samples) for source, found in decisions.items()}
+    decisions = {source: by_name_of_file(source, found, samples) for source, found in decisions.items()}
     types = {source: found.type for source, found in decisions.items()}
     names = dict(zip(types, our_names(list(types)), strict=True))
     columns = tuple(
@@ -103,7 +103,7 @@ def new_columns(
         for s in parsing.engine.sample([(m, stamp_of(m)) for m in strange], _SAMPLED_RECORDS)
         if s.error is None
     ]
-    found = {s: decided for s, decided in _decisions(samples).items() if s.casefold() not in known}
+    found = {s: decided for s, decided in decisions_of(samples).items() if s.casefold() not in known}
     taken = [c.name for c in contract.columns]
     names = our_names([*taken, *found])[len(taken) :]
     return [
@@ -130,8 +130,8 @@ def our_names(sources: Sequence[str]) -> tuple[str, ...]:
     return unique_names([f"{name}_" if name.casefold() in RESERVED_COLUMNS else name for name in sources])
 
 
-def _decisions(samples: Sequence[Sample]) -> dict[str, Decision]:
-    """The type and format of each column, by its name in the files."""
+def decisions_of(samples: Sequence[Sample]) -> dict[str, Decision]:
+    """The type and format that samples give each column, by its name in the files."""
     evidence: dict[str, Evidence] = {}
     natives: dict[str, ColumnType] = {}
     spelling: dict[str, str] = {}
@@ -163,7 +163,7 @@ def _decision(name: str, found: Evidence, counted: Evidence, native: ColumnType 
     return Decision(join(infer_type(counted), native))
 
 
-def _by_name_of_file(source: str, found: Decision, samples: Sequence[Sample]) -> Decision:
+def by_name_of_file(source: str, found: Decision, samples: Sequence[Sample]) -> Decision:
     """A date that could be read in two ways is read in the one that puts all its values into the periods of their files' names."""
     fitting = []
     for form in found.alternatives:

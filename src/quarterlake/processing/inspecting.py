@@ -12,11 +12,14 @@ import msgspec
 from quarterlake.domain.column_types import STRING
 from quarterlake.domain.contract import Column, Contract
 from quarterlake.domain.errors import UnreadableFileError
+from quarterlake.domain.naming import timestamp_in
+from quarterlake.processing.drafts import by_name_of_file, decisions_of
 from quarterlake.processing.faults import environment_faults
 from quarterlake.processing.faults import reading as reading_of
 from quarterlake.processing.parser import ParseJob, parse_file
 from quarterlake.processing.rejects import Reject
 from quarterlake.processing.relations import relation_of
+from quarterlake.processing.samples import sample_file
 from quarterlake.processing.sources import plain_source
 from quarterlake.processing.sql import identifier, literal, rows
 
@@ -32,12 +35,21 @@ _ANY_TIME = "2000-01-01T00:00:00+00:00"
 _FOLDED = "column {}"
 _WHY = "why "
 _MEMORY = "400MB"
+_SAMPLED = 20_000
+
+
+class ColumnReading(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a column's values are taken for: its type, its format where it has one, and why."""
+
+    type: str
+    format: str = ""
+    why: str = ""
 
 
 class Inspection(msgspec.Struct, frozen=True):
     """How a file is read. `how` has the decisions, `why` the evidence for them, by the same names where there is one.
 
-    `columns` are the file's. `records` were counted in the bytes; `first` are the first that were accepted, with the values of the columns
+    `columns` are the file's, `types` what their values are taken for by the first records or said to be by the contract. `records` were counted in the bytes; `first` are the first that were accepted, with the values of the columns
     `shown` as text; `rejects` are the first of the others, whose number by reason `reject_counts` has.
     """
 
@@ -45,6 +57,7 @@ class Inspection(msgspec.Struct, frozen=True):
     how: dict[str, str]
     why: dict[str, str]
     columns: tuple[str, ...]
+    types: dict[str, ColumnReading]
     header: bool
     records: int
     shown: tuple[str, ...]
@@ -82,6 +95,7 @@ def inspect_file(
         how={key: text for key, text in decided.items() if not key.startswith(_WHY)},
         why={key.removeprefix(_WHY): text for key, text in decided.items() if key.startswith(_WHY)},
         columns=tuple(column.spelled or column.name for column in relation.columns),
+        types=_said(contract) if contract else _found(connection, name, path, scratch, reading),
         header=relation.dialect is None or relation.dialect.header,
         records=document.records,
         shown=tuple(column.name for column in document.columns)
@@ -104,6 +118,22 @@ def inspect_path(path: Path, reading: Reading, *, first: int, contract: Contract
             return inspect_file(
                 connection, path.name, path, Path(scratch), reading, first=first, contract=contract
             )
+
+
+def _said(contract: Contract) -> dict[str, ColumnReading]:
+    return {column.name: ColumnReading(str(column.type), column.format) for column in contract.columns}
+
+
+def _found(
+    connection: DuckDBPyConnection, name: str, path: Path, scratch: Path, reading: Reading
+) -> dict[str, ColumnReading]:
+    sample = sample_file(
+        connection, name, path, scratch, records=_SAMPLED, stamp=timestamp_in(name), written=reading
+    )
+    decided = {
+        source: by_name_of_file(source, found, [sample]) for source, found in decisions_of([sample]).items()
+    }
+    return {source: ColumnReading(str(d.type), d.format, d.note) for source, d in decided.items()}
 
 
 def _all_text(relation: Relation) -> Contract:

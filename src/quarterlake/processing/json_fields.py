@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
+_KEYS = "json_record_keys"
 _LEVELS = 8
 """Objects are taken apart to this depth; what lies deeper stays JSON text."""
 _MAP_KEYS = 100
@@ -69,13 +70,14 @@ def find_fields(
     An object whose path is an `expected` column stays JSON text. Raises UnreadableFileError for none or too many.
     """
     records = f"(SELECT json FROM {reader} WHERE json_type(json) = 'OBJECT')"
-    keys = _distinct(
-        connection, f"SELECT DISTINCT unnest(json_keys(json)) FROM {records} LIMIT {MAX_COLUMNS + 1}"
+    # Read once: few records differ in their keys, so that lists of them are few too.
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {_KEYS} AS SELECT json_keys(json) AS k, bool_or(CAST(json AS VARCHAR) LIKE '%{{%{{%') AS nested "
+        f"FROM {records} GROUP BY 1"
     )
-    nested, twice = rows(
-        connection,
-        f"SELECT bool_or(regexp_matches(CAST(json AS VARCHAR), ':\\s*\\{{')), bool_or({_twice('json_keys(json)')}) FROM {records}",
-    )[0]
+    keys = _distinct(connection, f"SELECT DISTINCT unnest(k) FROM {_KEYS} LIMIT {MAX_COLUMNS + 1}")
+    nested, twice = rows(connection, f"SELECT bool_or(nested), bool_or({_twice('k')}) FROM {_KEYS}")[0]
+    connection.execute(f"DROP TABLE {_KEYS}")
     fields = [JsonField((key,)) for key in keys]
     objects: list[JsonField] = []
     maps: list[str] = []

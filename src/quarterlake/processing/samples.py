@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from quarterlake.domain.naming import NameTimestamp
+    from quarterlake.domain.reading import Reading
 
 _SAMPLE = "sampled_records"
 _NEAR_DAYS = 92
@@ -66,14 +67,18 @@ def sample_file(
     *,
     records: int,
     stamp: NameTimestamp | None,
+    written: Reading = EVIDENCE,
 ) -> Sample:
-    """Look at the first records of a file; one that cannot be read gives a sample that says why."""
+    """Look at the first records of a file; one that cannot be read gives a sample that says why.
+
+    What `written` says of a delimited file is so.
+    """
     try:
-        with plain_source(name, raw, scratch) as source, reading(name, source.path):
+        with plain_source(name, raw, scratch, written) as source, reading(name, source.path):
             return read_either_way(
                 source,
-                relation_of(connection, source),
-                EVIDENCE,
+                relation_of(connection, source, (), written),
+                written,
                 scratch,
                 lambda relation: _sample(connection, relation, records, stamp),
                 at_most=records,
