@@ -129,6 +129,10 @@ class _LineSplitter:
             lines = sum(1 for _ in _LINE.finditer(text))
         return lines - bool(before), newlines
 
+    def plain_starts(self, carry: bytes, data: bytes) -> list[int] | None:  # noqa: ARG002
+        """See `Splitter`: lines of JSON may be blank and are looked at one by one."""
+        return None
+
     def gap(self, data: bytes) -> int:  # noqa: ARG002 - the protocol's; the parser drops no lines of JSON
         """Return 0: places are among all lines."""
         return 0

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, BinaryIO
 
 from quarterlake.processing.record_search import (
@@ -183,6 +184,19 @@ class _DelimitedSplitter:
         for found in self._line.finditer(text):
             end = found.end(1)
             yield Stretch(found.start() - before, end - before, end < len(text))
+
+    def plain_starts(self, carry: bytes, data: bytes) -> list[int] | None:
+        """See `Splitter`: without a quote, a CR or a blank line in it or about to be."""
+        quote = self._shape.quote
+        if self._has_quote(data) or b"\r" in data or (quote and carry.startswith(quote)):
+            return None
+        if b"\n\n" in data or (not carry and data.startswith(b"\n")):
+            return None
+        lengths = (len(line) + 1 for line in data.split(b"\n"))
+        starts = list(accumulate(lengths, initial=0))[:-1]
+        if starts and starts[-1] == len(data):
+            starts.pop()
+        return starts[1:] if carry else starts
 
     def gap(self, data: bytes) -> int:
         """Return how many bytes at the end of the part just taken in lie before the next record's start."""
