@@ -192,10 +192,7 @@ class _DelimitedSplitter:
             return None
         if b"\n\n" in data or (not carry and data.startswith(b"\n")):
             return None
-        lengths = (len(line) + 1 for line in data.split(b"\n"))
-        starts = list(accumulate(lengths, initial=0))[:-1]
-        if starts and starts[-1] == len(data):
-            starts.pop()
+        starts = list(accumulate(map(len, data.splitlines(keepends=True)), initial=0))[:-1]
         return starts[1:] if carry else starts
 
     def gap(self, data: bytes) -> int:
