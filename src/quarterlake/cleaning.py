@@ -90,7 +90,9 @@ def _raw(store: Store, dataset: str, before: datetime) -> _Orphans:
     manifests = keys.manifests(dataset)
     listed = [item for item in store.list(f"{dataset}/") if not item.key.startswith(manifests)]
     # Read after the listing: what has landed meanwhile is known.
-    named = {manifest.key for manifest in read_manifests(store, dataset)}
+    manifests_now = read_manifests(store, dataset)
+    named = {manifest.key for manifest in manifests_now}
+    named |= {manifest.replay.edited_key for manifest in manifests_now if manifest.replay is not None}
     return _Orphans("landing cut short", orphans(listed, named, before))
 
 

@@ -16,11 +16,12 @@ from quarterlake.domain.parsed import ParsedFile
 from quarterlake.domain.periods import Period
 from quarterlake.domain.quality import QualityReport
 from quarterlake.domain.releases import Build, Release, checked_dataset_name
+from quarterlake.domain.repairs import place_of
 from quarterlake.lake import documents, keys
 from quarterlake.processing.building import drift_of, refusal_of
-from quarterlake.processing.contracts import declared_contract, newest_inferred
+from quarterlake.processing.contracts import declared_contract, in_force
 from quarterlake.processing.curating import current_curation
-from quarterlake.processing.ledgers import file_entries
+from quarterlake.processing.ledgers import file_entries, stood_for
 from quarterlake.processing.parsing import stamp_of
 from quarterlake.publishing.releases import datasets_with_releases, releases_of
 
@@ -56,6 +57,17 @@ class Known(msgspec.Struct, frozen=True):
         """The ledger of its files."""
         return file_entries(self.landings, self.parsed, self.curation)
 
+    @property
+    def stood_for(self) -> dict[int, set[str]]:
+        """For each live file, by its landing, the places of the rejects that a replay repairs or discards."""
+        found: dict[int, set[str]] = {}
+        for landing in self.landings:
+            replay = landing.manifest.replay
+            parsed = self.parsed.get(landing.manifest.sequence)
+            if replay is not None and landing.repairs is not None and parsed is not None and not parsed.error:
+                found[landing.repairs] = {*replay.repairs, *replay.discards}
+        return found
+
 
 def known(pipeline: Pipeline, dataset: str) -> Known:
     """What the lake holds of a data set. Raises UsageError where nothing of it has landed."""
@@ -64,12 +76,9 @@ def known(pipeline: Pipeline, dataset: str) -> Known:
         raise UsageError(
             f"No data set {dataset} has landed in {pipeline.settings.lake}. There are: {', '.join(pipeline.datasets()) or 'none'}."
         )
-    newest = newest_inferred(pipeline.parsing, dataset)
-    contract = declared_contract(pipeline.settings.contracts, dataset) or (newest[1] if newest else None)
+    contract = in_force(pipeline.parsing, dataset, declared_contract(pipeline.settings.contracts, dataset))
     landings = pipeline.landings(dataset, contract)
-    parsed = (
-        pipeline.parsing.known(dataset, pipeline.parsing.identities(landings, contract)) if contract else {}
-    )
+    parsed = pipeline.parsing.known_of(dataset, contract, landings) if contract else {}
     table = current_curation(pipeline.lake, dataset)
     return Known(dataset, landings, contract, parsed, table.curation if table else None)
 
@@ -85,17 +94,21 @@ def ledger_entries(pipeline: Pipeline, dataset: str | None) -> list[FileEntry]:
 
 
 def reject_entries(pipeline: Pipeline, dataset: str | None) -> Iterator[RejectEntry]:
-    """The rejects of every live file."""
+    """The rejects of every live file, less those that a replay stands for; a replay's own among them."""
     for held in chosen(pipeline, dataset):
         live = {
             landing.manifest.sequence: landing.manifest.source for landing in held.landings if landing.is_live
         }
-        sources = {held.parsed[n].id: source for n, source in live.items() if n in held.parsed}
+        numbers = {held.parsed[n].id: n for n in live if n in held.parsed}
         files = [held.parsed[n] for n in live if n in held.parsed]
+        stood_for = held.stood_for
         for file, reject in pipeline.engine.rejects(files):
+            number = numbers[file.id]
+            if place_of(reject.byte_offset, reject.record) in stood_for.get(number, ()):
+                continue
             yield RejectEntry(
                 held.dataset,
-                sources[file.id],
+                live[number],
                 reject.line,
                 reject.byte_offset,
                 reject.column,
@@ -132,10 +145,22 @@ def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
     current = {release.period: release.name for release in releases}
     entries = held.entries
     live = [landing.manifest.sequence for landing in held.landings if landing.is_live]
+    files = [landing for landing in held.landings if landing.manifest.replay is None]
+    replayed = stood_for(held.landings, held.parsed)
     parsed = [
-        (landing.manifest.source, held.parsed[landing.manifest.sequence])
+        (
+            landing.manifest.source,
+            held.parsed[landing.manifest.sequence],
+            replayed.get(landing.manifest.sequence, 0),
+        )
         for landing in held.landings
         if landing.is_live and landing.manifest.sequence in held.parsed
+    ]
+    drift = [
+        found
+        for landing in held.landings
+        if landing.is_live and held.contract and landing.manifest.sequence in held.parsed
+        for found in drift_of(held.contract, landing.manifest, held.parsed[landing.manifest.sequence])
     ]
     return {
         "dataset": held.dataset,
@@ -147,19 +172,23 @@ def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
             "notes": held.contract.notes,
         },
         "files": {
-            "landed": len(held.landings),
-            "live": len(live),
-            "corrected": sum(1 for landing in held.landings if landing.replaced_by is not None),
+            "landed": len(files),
+            "live": sum(1 for landing in files if landing.is_live),
+            "corrected": sum(1 for landing in files if landing.replaced_by is not None),
             "duplicates": sum(1 for landing in held.landings if landing.duplicate_of is not None),
+            "replays": sum(1 for landing in held.landings if landing.manifest.replay and landing.is_live),
             "unprocessed": sum(1 for sequence in live if sequence not in held.parsed),
             "refused": [
                 {"source": source, "error": error}
-                for source, file in parsed
-                if (error := refusal_of(source, file)) is not None
+                for source, file, gone in parsed
+                if (error := refusal_of(source, file, gone)) is not None
             ],
         },
         "records": totals(entries),
-        "drift": [line for source, file in parsed for line in drift_of(source, file)],
+        "repaired": sum(entry.repaired for entry in entries),
+        "discarded": sum(entry.discarded for entry in entries),
+        "drift": [found.text for found in drift],
+        "drift_details": drift,
         "periods": _periods(pipeline, held, current),
         "builds_waiting": _waiting(pipeline, held, releases),
         "releases": [release.name for release in releases],

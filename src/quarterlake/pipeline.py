@@ -30,7 +30,7 @@ from quarterlake.processing.building import (
 from quarterlake.processing.contracts import Settled, declared_contract, settle
 from quarterlake.processing.curating import curate
 from quarterlake.processing.engines.duckdb import DuckDBEngine
-from quarterlake.processing.ledgers import file_entries
+from quarterlake.processing.ledgers import file_entries, stood_for
 from quarterlake.processing.parsing import Parsing, stamp_of
 from quarterlake.publishing.gates import Evaluation, check_gate_names, evaluate
 from quarterlake.publishing.outlooks import leave_outlook
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from quarterlake.domain.drift import FileDrift
     from quarterlake.domain.ledger import FileEntry
     from quarterlake.domain.profiles import RejectCount
     from quarterlake.processing.engines.port import Engine
@@ -71,7 +72,7 @@ class DatasetOutcome:
     contract: Contract | None = None
     entries: list[FileEntry] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
-    drift: list[str] = field(default_factory=list)
+    drift: list[FileDrift] = field(default_factory=list)
     completeness: list[Completeness] = field(default_factory=list)
     builds: list[Build] = field(default_factory=list)
     reports: list[QualityReport] = field(default_factory=list)
@@ -242,7 +243,7 @@ class Pipeline:
             | dict.fromkeys(outcome.held_back, "a rollback holds this build back until its files change")
             | outcome.stale,
             refused=outcome.refused,
-            drift=outcome.drift,
+            drift=[drift.text for drift in outcome.drift],
             rejects=outcome.rejects,
         )
         return outcome
@@ -315,14 +316,17 @@ class Pipeline:
         outcome.entries = file_entries(landings, settled.parsed, table.curation if table else None)
         for entry in outcome.entries:
             entry.check()
+        replayed = stood_for(landings, settled.parsed)
         for landing in landings:
             parsed = settled.parsed.get(landing.manifest.sequence)
             if parsed is None or not landing.is_live:
                 continue
             source = landing.manifest.source
-            if (refusal := refusal_of(source, parsed)) is not None:
+            if (
+                refusal := refusal_of(source, parsed, replayed.get(landing.manifest.sequence, 0))
+            ) is not None:
                 outcome.refused[source] = refusal
-            outcome.drift += drift_of(source, parsed)
+            outcome.drift += drift_of(settled.contract, landing.manifest, parsed)
         live = {n.manifest.sequence: n.manifest.source for n in landings if n.is_live}
         outcome.rejects = reject_counts(live, {n: f for n, f in settled.parsed.items() if n in live})
         if table is None:
@@ -347,7 +351,9 @@ class Pipeline:
         return outcome, curated
 
     def _unreadable(self, landings: Sequence[Landing]) -> dict[str, str]:
-        live = [landing.manifest for landing in landings if landing.is_live]
+        live = [
+            landing.manifest for landing in landings if landing.is_live and landing.manifest.replay is None
+        ]
         samples = self.engine.sample([(manifest, stamp_of(manifest)) for manifest in live], 1)
         return {
             m.source: sample.error

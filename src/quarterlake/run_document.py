@@ -54,6 +54,7 @@ def run_document(
             "duplicates": ingested.duplicates,
             "unfinished": ingested.unfinished,
             "skipped": ingested.skipped,
+            "joined": ingested.joined,
             "refused": ingested.refused,
         },
         "datasets": [
@@ -61,7 +62,8 @@ def run_document(
                 "dataset": outcome.dataset,
                 "totals": totals(outcome.entries),
                 "refused": outcome.refused,
-                "drift": outcome.drift,
+                "drift": [drift.text for drift in outcome.drift],
+                "drift_details": outcome.drift,
                 "records_by_month": outcome.records_by_month,
                 "waiting": {c.period.name: c.waits_for for c in outcome.completeness if not c.is_complete},
                 "outdated": outcome.outdated,

@@ -78,12 +78,12 @@ def test_a_bad_record_is_one_reject_with_its_place(
     assert reject["raw"][:1] == bad[:1].decode()
 
 
-def test_a_quote_that_is_never_closed_takes_the_rest_of_the_file(
+def test_a_quote_that_is_never_closed_spoils_its_own_line_only(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     data = b'a,b\n1,x\n2,"y\n3,w\n'
     found = parse(connection, tmp_path, data, AB)
-    assert found.rows == [(1, "x")]
+    assert found.rows == [(1, "x"), (3, "w")]
     reject = only_reject(found, data)
     assert (reject["line"], reject["byte_offset"], reject["reason"]) == (3, 8, BEYOND_FIELDS)
 
@@ -95,9 +95,9 @@ def test_a_quote_that_is_never_closed_takes_the_rest_of_the_file(
         ("NA", "no record time"),
         ("0000-01-01T00:00:00Z", "the record time is not in the years 1 to 9998"),
         ("9999-12-31T23:59:59Z", "the record time is not in the years 1 to 9998"),
-        ("10000-01-01T00:00:00Z", "not a timestamp (ISO 8601)"),
-        ("infinity", "not a timestamp (ISO 8601)"),
-        ("soon", "not a timestamp (ISO 8601)"),
+        ("10000-01-01T00:00:00Z", "not a timestamp (ISO 8601, to the microsecond)"),
+        ("infinity", "not a timestamp (ISO 8601, to the microsecond)"),
+        ("soon", "not a timestamp (ISO 8601, to the microsecond)"),
     ],
 )
 def test_a_record_without_a_usable_time_is_rejected(
@@ -150,33 +150,26 @@ def test_a_bad_element_of_an_array_is_one_reject(
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "rows"),
     [
-        b"a,b\n1,x\r\n2,y\n3,z\r\n",
-        b"a,b\r1,x\n2,y\r",
-        b"a,b\n" + b"1,x\n" * 50_000 + b"2,y\r\n3,z\n",
-        b"a,b\n1,x\ry\n2,z\n",
+        (b"a,b\n1,x\r\n2,y\n3,z\r\n", [(1, "x"), (2, "y"), (3, "z")]),
+        (b"a,b\r1,x\n2,y\r", [(1, "x"), (2, "y")]),
+        (b"a,b\n" + b"1,x\n" * 50_000 + b"2,y\r\n3,z\n", [(1, "x")] * 50_000 + [(2, "y"), (3, "z")]),
+        (b"a,b\n1,x\ry\n2,z\n", [(1, "x\ry"), (2, "z")]),
     ],
     ids=["crlf", "cr", "late", "bare cr"],
 )
-def test_mixed_line_ends_are_read_or_refused_with_what_to_do(
-    connection: duckdb.DuckDBPyConnection, tmp_path: Path, data: bytes
+def test_mixed_line_ends_are_read(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, data: bytes, rows: list[tuple[int, str]]
 ) -> None:
-    found = parse(connection, tmp_path, data, AB)
-    if found.document.error is not None:
-        assert NAME in found.document.error
-        assert "line end" in found.document.error.lower()
-    else:
-        assert found.document.records == found.document.accepted >= 2
+    assert parse(connection, tmp_path, data, AB).rows == rows
 
 
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b'[{"a": 1}, {"a": 2}', "cannot be read"),
-        (b'[{"a": 1}, {"a": 2 "b"}]', "cannot be read"),
+        (b'[{"a": 1}, {"a": 2}', "do not match"),
         (b'[{"a": 1}] [{"a": 2}]', ""),
-        (b'{\n "a": 1\n}\n', ""),
         (b"c,d\n1,2\n", "has none of the columns"),
         (b'"a"x,b\n1,x\n', ""),
         (b"", "is empty"),

@@ -173,7 +173,38 @@ def other_names(scene: Scene) -> None:
     clean(scene)
 
 
+def nested_and_formatted(scene: Scene) -> None:
+    scene.declare(
+        contract_yaml(
+            [
+                ("id", "int64"),
+                ("at", "timestamp"),
+                ("who.name", "string"),
+                ("who.score", "decimal(18,2)"),
+                ("tags", "string"),
+            ],
+            key=["id"],
+            gates=LENIENT,
+            extra={"recordTime": "at", "dimensions": "[who.name]"},
+        )
+    )
+    for month in FIRST_QUARTER:
+        records = [
+            {
+                "id": n,
+                "at": f"{month}-{1 + n % 28:02d}T00:00:00Z",
+                "who": {"name": "ab"[n % 2], "score": n / 4} if n % 7 else None,
+                "tags": [n % 3, {"x": 1.50}],
+            }
+            for n in range(40)
+        ]
+        twice = '{"id": 1, "id": 2, "at": "2026-01-01T00:00:00Z"}'
+        scene.put(f"sales_{month}.json", json.dumps({"count": 40, "data": records}, indent=1).encode())
+        scene.put(f"sales_{month}_more.json", "".join([*map(json.dumps, records[:3]), twice]).encode())
+
+
 SCENES = [
+    nested_and_formatted,
     emptied_month,
     wide_decimals,
     other_names,

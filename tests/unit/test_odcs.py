@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_data_contract_standard.model import OpenDataContractStandard
 
@@ -57,19 +57,30 @@ GATES = st.builds(
 )
 
 
+FORMATS = {
+    DATE: ["", "d/M/yyyy", "MMM d, yyyy"],
+    TIMESTAMP: ["", "d/M/yyyy H:mm[:ss[.SSSSSS]][[ ]X]", "epoch_ms 1990-2099", "yyyy-MM-dd 'at' HH:mm"],
+}
+
+
 @st.composite
 def contracts(draw: st.DrawFn) -> Contract:
     names = draw(st.lists(NAMES, min_size=1, max_size=5, unique_by=str.casefold))
+    kinds = [draw(TYPES) for _ in names]
     columns = tuple(
         Column(
             name=name,
-            type=draw(TYPES),
+            type=kind,
+            format=draw(
+                st.sampled_from(FORMATS.get(kind, ["", "1.234,56", "1 234"] if kind.is_number else [""]))
+            ),
+            nulls=draw(st.sampled_from([None, (), ("NA", "-")])),
             source=draw(st.just(name) | TEXTS),
             nullable=draw(st.booleans()),
             pii=draw(st.booleans()),
             description=draw(TEXTS),
         )
-        for name in names
+        for name, kind in zip(names, kinds, strict=True)
     )
     times = [column.name for column in columns if column.type in (DATE, TIMESTAMP)]
     some = st.lists(st.sampled_from(names), unique=True).map(tuple)
@@ -143,6 +154,7 @@ def test_the_standards_model_takes_what_is_written(contract: Contract) -> None:
     assert model.model_dump(by_alias=True, exclude_unset=True) == written  # it knows every field
 
 
+@settings(deadline=None)
 @given(contracts())
 def test_the_standards_json_schema_takes_what_is_written(contract: Contract) -> None:
     jsonschema = pytest.importorskip("jsonschema")
@@ -413,6 +425,22 @@ def gate(fields: str) -> str:
         (
             document(f"{A}, customProperties: [{{property: quarterlake.recordTime, value: true}}]"),
             "schema[0].properties[0] (a): quarterlake.recordTime has no effect at",
+        ),
+        (
+            document(f"{A}, customProperties: [{{property: quarterlake.timezone, value: UTC}}]"),
+            "schema[0].properties[0] (a): quarterlake.timezone has no effect at a property",
+        ),
+        (
+            document(f"{A}, customProperties: [{{property: quarterlake.format, value: d/M}}]"),
+            "schema[0].properties[0] (a): format d/M lacks a year, month or day",
+        ),
+        (
+            document("name: a, logicalType: timestamp, logicalTypeOptions: {format: yyyy-QQ}"),
+            "schema[0].properties[0] (a): format yyyy-QQ has QQ, which is not known",
+        ),
+        (
+            document(f"{A}, customProperties: [{{property: quarterlake.nulls, value: NA}}]"),
+            "schema[0].properties[0] (a): quarterlake.nulls",
         ),
         (
             document(f"{A}, quality: [{{engine: quarterlake}}]"),

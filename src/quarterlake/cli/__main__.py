@@ -12,6 +12,7 @@ def main() -> None:
     """
     from quarterlake.cli.app import app
     from quarterlake.domain.errors import QuarterlakeError
+    from quarterlake.domain.printable import printable
 
     debug = "--debug" in sys.argv
     try:
@@ -19,7 +20,7 @@ def main() -> None:
     except QuarterlakeError as error:
         if debug:
             raise
-        print(f"quarterlake: {error}", file=sys.stderr)
+        print(f"quarterlake: {printable(str(error), lines=True)}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("quarterlake: interrupted; the same command goes on where it stopped", file=sys.stderr)
@@ -28,7 +29,7 @@ def main() -> None:
         if debug:
             raise
         print(
-            f"quarterlake: unexpected {type(error).__name__}: {error}. Run again with --debug and report what it prints.",
+            f"quarterlake: unexpected {type(error).__name__}: {printable(str(error), lines=True)}. Run again with --debug and report what it prints.",
             file=sys.stderr,
         )
         sys.exit(1)

@@ -24,8 +24,10 @@ from quarterlake.cli.context import (
 )
 from quarterlake.cli.contract import contract_app
 from quarterlake.cli.inspect import register as register_inspection
+from quarterlake.cli.inspection import inspect
 from quarterlake.cli.keys import keys_app
 from quarterlake.cli.pull import pull
+from quarterlake.cli.rejects import rejects_app
 from quarterlake.cli.serve import serve
 from quarterlake.cli.service import service
 from quarterlake.cli.spark_server import spark_server
@@ -42,6 +44,12 @@ app.add_typer(
     contract_app,
     name="contract",
     help="The contract in force, what inference would write, whether data meets it.",
+)
+
+app.add_typer(
+    rejects_app,
+    name="rejects",
+    help="The records that were not accepted: list, export to repair them, replay the repaired.",
 )
 
 SourceArgument = Annotated[
@@ -207,6 +215,7 @@ def verify(
 
 app.command()(clean)
 app.command()(pull)
+app.command()(inspect)
 app.command()(serve)
 app.command()(service)
 app.command()(spark_server)

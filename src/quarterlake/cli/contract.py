@@ -34,12 +34,13 @@ def show(
     """Print the contract in force as ODCS YAML: the user's, else the newest inferred one."""
     from quarterlake.domain.errors import UsageError
     from quarterlake.domain.releases import checked_dataset_name
-    from quarterlake.processing.contracts import declared_contract, newest_inferred
+    from quarterlake.processing.contracts import declared_contract, in_force
 
     with opened(lake, contracts, None) as pipeline:
         checked_dataset_name(dataset)
-        newest = newest_inferred(pipeline.parsing, dataset)
-        contract = declared_contract(pipeline.settings.contracts, dataset) or (newest[1] if newest else None)
+        contract = in_force(
+            pipeline.parsing, dataset, declared_contract(pipeline.settings.contracts, dataset)
+        )
         landed = [] if contract else pipeline.datasets()
     if contract is None:
         raise UsageError(
@@ -103,6 +104,7 @@ def check(
     """Hold every live file to the contract in force; exit with 1 where one does not meet it."""
     from quarterlake.domain.errors import UsageError
     from quarterlake.processing.building import drift_of, refusal_of
+    from quarterlake.processing.ledgers import stood_for
 
     with opened(lake, contracts, aggregates) as pipeline:
         pipeline.chosen(wishes([dataset], None, allow_incomplete=False))
@@ -110,11 +112,13 @@ def check(
     if settled is None:
         raise UsageError(f"No readable file of {dataset} has landed in {pipeline.settings.lake}.")
     problems = []
+    replayed = stood_for(landings, settled.parsed)
     for landing in landings:
         parsed = settled.parsed.get(landing.manifest.sequence)
         if parsed is not None and landing.is_live:
-            refusal = refusal_of(landing.manifest.source, parsed)
-            problems += [refusal] if refusal else drift_of(landing.manifest.source, parsed)
+            refusal = refusal_of(landing.manifest.source, parsed, replayed.get(landing.manifest.sequence, 0))
+            drift = [found.text for found in drift_of(settled.contract, landing.manifest, parsed)]
+            problems += [refusal] if refusal else drift
     if json:
         print_json(
             {

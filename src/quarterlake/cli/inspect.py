@@ -1,9 +1,7 @@
-"""The verbs that only look: status, releases, ledger, rejects, doctor."""
+"""The verbs that only look: status, releases, ledger, doctor."""
 
 from __future__ import annotations
 
-import csv
-import sys
 from typing import Annotated
 
 import typer
@@ -24,7 +22,7 @@ DatasetArgument = Annotated[str | None, typer.Argument(help="Only this data set.
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
-    for verb in (status, releases, ledger, rejects, doctor):
+    for verb in (status, releases, ledger, doctor):
         app.command()(verb)
 
 
@@ -75,28 +73,6 @@ def ledger(
     with opened(lake, contracts, None) as pipeline:
         entries = ledger_entries(pipeline, dataset)
     print_json({"files": entries, "totals": totals(entries)})
-
-
-def rejects(
-    dataset: DatasetArgument = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of JSON.")] = False,
-    lake: LakeOption = None,
-    contracts: ContractsOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
-    """Every record that was not accepted, with its place and the reason, as JSON or CSV."""
-    from quarterlake.overview import RejectEntry, reject_entries
-
-    with opened(lake, contracts, None) as pipeline:
-        entries = reject_entries(pipeline, dataset)
-        if not as_csv:
-            print_json({"rejects": list(entries)})
-            return
-        writer = csv.writer(sys.stdout)
-        writer.writerow(RejectEntry.__struct_fields__)
-        for entry in entries:
-            writer.writerow([getattr(entry, field) for field in RejectEntry.__struct_fields__])
 
 
 def doctor(

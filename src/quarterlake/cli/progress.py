@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from quarterlake.domain.printable import printable
 from quarterlake.domain.progress import Progress
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ def listener() -> Iterator[Progress]:
 
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("[dim]{task.fields[last]}"),
+        TextColumn("{task.fields[last]}", style="dim", markup=False),
     )
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         yield BarLines(bars)
@@ -56,7 +57,7 @@ class PlainLines:
             self._say(f"{self._stage}: {self._done} of {self._total} ({what})")
 
     def _say(self, line: str) -> None:
-        print(line.encode(errors="backslashreplace").decode(), file=sys.stderr, flush=True)
+        print(printable(line), file=sys.stderr, flush=True)
 
 
 class BarLines:
@@ -75,4 +76,4 @@ class BarLines:
     def step(self, what: str) -> None:
         """See Progress."""
         if self._task is not None:
-            self._bars.update(self._task, advance=1, last=what)
+            self._bars.update(self._task, advance=1, last=printable(what))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from quarterlake.cli.context import print_json
 from quarterlake.domain.ledger import totals
+from quarterlake.domain.printable import printable
 from quarterlake.run_document import is_clean, run_document
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def _print_ingest(ingested: IngestReport) -> None:
         "unfinished",
         [f"{source}: it changed while it was read; the next run takes it" for source in ingested.unfinished],
     )
+    _list("joined", list(ingested.joined.values()))
     _list("skipped", [f"{source}: {why}" for source, why in ingested.skipped.items()])
     _list("REFUSED", [f"{source}: {why}" for source, why in ingested.refused.items()])
 
@@ -77,7 +79,7 @@ def _print_outcome(outcome: DatasetOutcome, settings: Settings) -> None:
     if outcome.contract is not None and outcome.contract.inferred:
         _list(f"contract {outcome.contract.version}, inferred", list(outcome.contract.notes))
     _list("REFUSED", list(outcome.refused.values()))
-    _list("drift", outcome.drift)
+    _list("drift", [drift.text for drift in outcome.drift])
     for report in outcome.reports:
         for gate in report.gates:
             if not gate.passed:
@@ -113,7 +115,7 @@ def _print_outcome(outcome: DatasetOutcome, settings: Settings) -> None:
 
 def _list(title: str, lines: Sequence[str]) -> None:
     for line in lines[:_LISTED]:
-        print(f"  {title}: {line}")
+        print(f"  {title}: {printable(line)}")
     if len(lines) > _LISTED:
         print(f"  {title}: and {len(lines) - _LISTED} more (--json lists all)")
 
@@ -173,6 +175,10 @@ def print_status(document: dict[str, Any]) -> None:
         print(
             f"  records: {records['records']:,} = {records['accepted']:,} accepted + {records['rejected']:,} rejected + {records['superseded']:,} superseded"
         )
+        if files["replays"]:
+            print(
+                f"  replays: {held['repaired']:,} rejects repaired and {held['discarded']:,} discarded, in {files['replays']} files; they count as superseded"
+            )
         _list("REFUSED", [refused["error"] for refused in files["refused"]])
         _list("drift", held["drift"])
         for period in held["periods"]:

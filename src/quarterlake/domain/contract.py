@@ -3,12 +3,22 @@
 import hashlib
 from collections.abc import Collection, Mapping
 from enum import StrEnum
+from functools import cached_property
 from typing import Literal
 
 import msgspec
 
 from quarterlake.domain.column_types import ColumnType
+from quarterlake.domain.drift import (
+    NO_POLICIES,
+    DriftKind,
+    DriftPolicies,
+    DriftPolicy,
+    Evolution,
+    evolved_columns,
+)
 from quarterlake.domain.errors import ContractError
+from quarterlake.domain.reading import EVIDENCE, Reading
 
 RESERVED_COLUMNS = frozenset(
     {"_source", "_month", "_time", "_raw", "_landing", "_row", "file_row_number", "file_index"}
@@ -32,7 +42,11 @@ class GateRule(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Column(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One column: `source` is its name in the files, `name` ours; `pii` keeps it out of every aggregate and preview."""
+    """One column: `source` is its name in the files, `name` ours; `pii` keeps it out of every aggregate and preview.
+
+    `format` says how its values are written where that is no ISO time or plain number (`quarterlake.domain.value_formats`);
+    `nulls` are the texts that stand for a missing value, None for the usual ones (and for none but the empty one in text).
+    """
 
     name: str
     type: ColumnType
@@ -40,14 +54,17 @@ class Column(msgspec.Struct, frozen=True, omit_defaults=True):
     nullable: bool = True
     pii: bool = False
     description: str = ""
+    format: str = ""
+    nulls: tuple[str, ...] | None = None
 
 
-class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
+class Contract(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     """What the records of one data set must look like.
 
     `record_time` names the column that puts a record into a period; None means the timestamp in the file's
     name. `key_declared` says that a person wrote the key, which lets the newest version of a record win;
-    an inferred key removes only rows that are equal in every column. `notes` say why inference chose what
+    an inferred key removes only rows that are equal in every column. `reading` says how delimited files are written where their
+    bytes are not to decide it. `drift` says what is done where a file leaves the contract, `evolution` where it followed one. `notes` say why inference chose what
     it chose.
     """
 
@@ -62,6 +79,9 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
     sequence: str | None = None
     dimensions: tuple[str, ...] | None = None
     gates: Mapping[str, GateRule] = {}
+    reading: Reading = EVIDENCE
+    drift: DriftPolicies = NO_POLICIES
+    evolution: tuple[Evolution, ...] = ()
     inferred: bool = False
     notes: tuple[str, ...] = ()
 
@@ -91,6 +111,21 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
                 return column
         raise KeyError(name)
 
+    def policy(self, kind: DriftKind) -> DriftPolicy:
+        """What is done with a file that leaves the contract in this way."""
+        return self.drift.of(kind, inferred=self.inferred)
+
+    @property
+    def follows(self) -> bool:
+        """Whether files can change it: an inferred one, or one that a person lets evolve in a kind that takes a change."""
+        kinds = (DriftKind.ADDED, DriftKind.DROPPED, DriftKind.TYPE)
+        return self.inferred or any(self.policy(kind) is DriftPolicy.EVOLVE for kind in kinds)
+
+    @cached_property
+    def evolved(self) -> Mapping[str, int]:
+        """The columns that came with later files, each with the landing that brought it."""
+        return evolved_columns(self.evolution)
+
     @property
     def groups(self) -> tuple[str, ...]:
         """What the zero-config summary groups by: the dimensions, less what is marked PII since they were chosen."""
@@ -114,12 +149,22 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
             dimensions=None if self.dimensions is None else tuple(d for d in self.dimensions if d in names),
         )
 
-    @property
+    @cached_property
     def parse_id(self) -> str:
         """Identifies all that decides how a file's bytes become typed records; a file without a declared key is refused."""
-        columns = [(c.source, c.name, str(c.type)) for c in self.columns]
+        columns = [
+            (c.source, c.name, str(c.type), *((c.format, c.nulls) if c.format or c.nulls is not None else ()))
+            for c in self.columns
+        ]
         needed = sorted(self.key) if self.key_declared else []
-        return fingerprint([columns, self.record_time, self.timezone, needed])
+        reading = [] if self.reading == EVIDENCE else [self.reading]
+        deciding, names = self.drift.deciding(), {c.name for c in self.columns}
+        drift = (
+            [{"drift": deciding, "evolved": sorted(name for name in self.evolved if name in names)}]
+            if deciding
+            else []
+        )
+        return fingerprint([columns, self.record_time, self.timezone, needed, *reading, *drift])
 
     @property
     def content_id(self) -> str:

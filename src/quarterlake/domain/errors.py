@@ -40,6 +40,14 @@ class UnreadableFileError(TerminalError):
     """A source file cannot be read as data at all, or cannot be taken from where it lies."""
 
 
+class MisreadError(UnreadableFileError):
+    """A reader refused a file, or did not read it right; another may do better. `cause` says why in a few words."""
+
+    def __init__(self, message: str, cause: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
 class LedgerError(TerminalError):
     """Records went missing or appeared from nowhere: the counts of a file or a release do not balance."""
 

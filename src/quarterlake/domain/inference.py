@@ -8,7 +8,7 @@ and the others are rejects that somebody must look at; below that it is text.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.column_types import (
@@ -27,6 +27,8 @@ from quarterlake.domain.column_types import (
     decimal_for,
     join,
 )
+from quarterlake.domain.forms import Decision, Form, decide, merged, number_reading, plain_forms
+from quarterlake.domain.value_formats import NumberFormat, read_format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +36,10 @@ if TYPE_CHECKING:
 TYPED_SHARE = 0.9
 """A column is of a type when at least this share of its values is; the rest are rejects."""
 
-NULL_TOKENS = ("", "NA", "N/A", "n/a", "#N/A", "null", "NULL", "None", "-", "\\N")
+NULL_TOKENS = (
+    "", "NA", "N/A", "n/a", "na", "n.a.", "N.A.", "#N/A", "#NA", "null", "NULL", "Null", "(null)", "[NULL]", "#NULL!",
+    "None", "none", "NONE", "nil", "NIL", "<NA>", "NaT", "-", "--", "?", ".", "\\N",
+)  # fmt: skip
 """What stands for a missing value in a column that is not text. In text these are kept as they are."""
 
 EXACT_DOUBLE_DIGITS = 15
@@ -52,7 +57,9 @@ class Evidence:
     `integer`, `fraction` (a plain decimal point), `exponent` (1e5, NaN, infinity), `boolean`, `date` and
     `timestamp` count texts of that form; `leading_zero` counts integers such as `007`; `long` counts
     fractions of more than 15 significant digits and `long_exact` those of them that a binary64 prints back
-    unchanged. `integer_digits` and `scale` are the largest counts of digits before and after the point; an integer
+    unchanged. `not_finite` counts those of `exponent` that are NaN or infinite, `local` those of `timestamp` without an
+    offset, `formatted` texts that a format might read; `forms` has all values by form where that was looked at (see
+    `quarterlake.domain.forms`). `integer_digits` and `scale` are the largest counts of digits before and after the point; an integer
     beyond 64 bits has at least 20 of them here, whatever its length.
     """
 
@@ -69,12 +76,39 @@ class Evidence:
     long_exact: int = 0
     integer_digits: int = 0
     scale: int = 0
+    not_finite: int = 0
+    local: int = 0
+    formatted: int = 0
+    forms: dict[str, Form] = field(default_factory=dict)
+
+    def formed(self) -> Evidence:
+        """The same with its forms, which are those of plain values where none were counted."""
+        if self.forms:
+            return self
+        found = plain_forms(
+            self.integer,
+            self.fraction,
+            self.date,
+            self.timestamp,
+            whole=self.integer_digits,
+            scale=self.scale,
+        )
+        return replace(self, forms=found)
 
     def __add__(self, other: Evidence) -> Evidence:
-        values = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+        values = {
+            f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name != "forms"
+        }
+        values["forms"] = merged(self.forms, other.forms)
         values["integer_digits"] = max(self.integer_digits, other.integer_digits)
         values["scale"] = max(self.scale, other.scale)
         return Evidence(**values)
+
+
+def infer(evidence: Evidence, name: str = "") -> Decision:
+    """The type of a column of this name, with the format that its values agree on where they need one."""
+    found = decide(evidence.forms, evidence.present, TYPED_SHARE, name) if evidence.forms else None
+    return found or Decision(infer_type(evidence))
 
 
 def infer_type(evidence: Evidence) -> ColumnType:
@@ -94,7 +128,10 @@ def infer_type(evidence: Evidence) -> ColumnType:
 def _number_type(evidence: Evidence) -> ColumnType:
     if evidence.leading_zero:
         return STRING
-    if evidence.exponent:
+    survives = evidence.long == evidence.long_exact and (
+        not evidence.integer or evidence.integer_digits <= EXACT_DOUBLE_DIGITS
+    )
+    if evidence.exponent > evidence.not_finite or (evidence.exponent and survives):
         return FLOAT64
     if evidence.fraction == 0:
         return (
@@ -102,9 +139,6 @@ def _number_type(evidence: Evidence) -> ColumnType:
             if evidence.integer_digits <= INT64_DIGITS
             else decimal_for(evidence.integer_digits, 0) or STRING
         )
-    survives = evidence.long == evidence.long_exact and (
-        not evidence.integer or evidence.integer_digits <= EXACT_DOUBLE_DIGITS
-    )
     if evidence.long and survives:
         return FLOAT64
     return decimal_for(evidence.integer_digits, evidence.scale) or (FLOAT64 if survives else STRING)
@@ -153,6 +187,21 @@ def widened(current: ColumnType, good: int, misfits: Evidence) -> ColumnType:
     ):
         return current
     return joined
+
+
+def plain(evidence: Evidence, format_text: str) -> Evidence:
+    """The evidence of values under a format of numbers, as if they were written plainly; as it is for any other."""
+    number = read_format(format_text) if format_text else None
+    if not isinstance(number, NumberFormat) or not evidence.forms:
+        return evidence
+    found = Evidence(present=evidence.present, nulls=evidence.nulls)
+    for form, counted in evidence.forms.items():
+        reading = number_reading(form, number)
+        if reading == "integer":
+            found += Evidence(integer=counted.values, integer_digits=counted.whole + counted.scale)
+        elif reading == "fraction":
+            found += Evidence(fraction=counted.values, integer_digits=counted.whole, scale=counted.scale)
+    return found
 
 
 def keeps_parsed(old: ColumnType, new: ColumnType, rejects: int) -> bool:

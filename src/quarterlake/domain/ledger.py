@@ -8,11 +8,21 @@ import msgspec
 from quarterlake.domain.errors import LedgerError
 
 
+class Repairs(msgspec.Struct, frozen=True):
+    """The file whose rejects a replay repairs, and the places and lines in it of the records that the replay's own stand for, in their order."""
+
+    source: str
+    sha256: str
+    places: tuple[str, ...]
+    lines: tuple[int | None, ...] = ()
+
+
 class FileEntry(msgspec.Struct, frozen=True):
     """Where the records of one landed file went: `records = accepted + rejected + superseded`.
 
     `records` is counted from the file's bytes, by other code than the parser's. `superseded` are records that a newer
-    version, an equal record or a newer landing of the file replaced. A file that could not be read has an
+    version, an equal record, a newer landing of the file or a repair replaced: `repaired` and `discarded` of them are rejects that a replay
+    repaired or took away. A replay itself says in `repairs` which file's records it holds. A file that could not be read has an
     `error` and no records; one whose bytes had landed before has `duplicate_of` and none either.
     """
 
@@ -24,6 +34,9 @@ class FileEntry(msgspec.Struct, frozen=True):
     accepted: int = 0
     rejected: int = 0
     superseded: int = 0
+    repaired: int = 0
+    discarded: int = 0
+    repairs: Repairs | None = None
     duplicate_of: str | None = None
     error: str | None = None
 
@@ -40,10 +53,11 @@ class FileEntry(msgspec.Struct, frozen=True):
             )
 
 
-class ReleaseEntry(msgspec.Struct, frozen=True):
+class ReleaseEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One file's part in a release: `records = accepted + accepted_elsewhere + rejected + superseded`.
 
-    Rejects have no trustworthy record time, so they count in every release that uses the file.
+    Rejects have no trustworthy record time, so they count in every release that uses the file. `repairs` traces a replay's
+    records to the lines of the file that they come from.
     """
 
     source: str
@@ -53,6 +67,7 @@ class ReleaseEntry(msgspec.Struct, frozen=True):
     accepted_elsewhere: int
     rejected: int
     superseded: int
+    repairs: Repairs | None = None
 
     @property
     def balances(self) -> bool:
@@ -88,4 +103,5 @@ def release_entry(
         accepted_elsewhere=entry.accepted - here,
         rejected=entry.rejected,
         superseded=entry.superseded,
+        repairs=entry.repairs,
     )

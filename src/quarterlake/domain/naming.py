@@ -8,6 +8,7 @@ import unicodedata
 from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import UsageError
@@ -21,7 +22,22 @@ MAX_FILE_NAME = 150
 
 _PLAIN_BYTES = frozenset((string.ascii_letters + string.digits + "._-").encode())
 
-_UNFINISHED_ENDINGS = (".part", ".tmp", ".partial", ".crdownload", "~")
+_UNFINISHED_ENDINGS = (
+    ".part",
+    ".tmp",
+    ".partial",
+    ".crdownload",
+    ".download",
+    ".filepart",
+    ".opdownload",
+    ".aria2",
+    ".inprogress",
+    "~",
+)
+_COPY_ENDINGS = (".bak", ".swp", ".orig", ".lock")
+_NOT_DATA = re.compile(
+    r"_SUCCESS|_(started|committed|temporary|delta_log).*|thumbs\.db|desktop\.ini", re.IGNORECASE
+)
 
 _EXTENSION = re.compile(
     r"\.(?:csv|tsv|json|ndjson|jsonl|parquet|txt)(?:\.(?:gz|zst))?$",
@@ -86,6 +102,7 @@ class NameTimestamp:
     span: tuple[int, int]
 
 
+@lru_cache(maxsize=1 << 16)
 def timestamp_in(file_name: str) -> NameTimestamp | None:
     """The timestamp in a file's name (given without folders), read as UTC; None when it holds none.
 
@@ -194,6 +211,13 @@ def _escaped(byte: int) -> str:
     return chr(byte) if byte in _PLAIN_BYTES else f"%{byte:02X}"
 
 
-def is_unfinished(name: str) -> bool:
-    """Whether a file's name says that it is hidden or still being written."""
-    return name.startswith(".") or name.lower().endswith(_UNFINISHED_ENDINGS)
+def skip_reason(name: str) -> str | None:
+    """Why a file or folder of this name is not taken: hidden, still being written, a copy or a lock, or other programs' own; None if it is."""
+    low = name.lower()
+    if name.startswith(".") or low.endswith(_UNFINISHED_ENDINGS):
+        return "hidden or unfinished by its name"
+    if name.startswith("~$") or low.endswith(_COPY_ENDINGS) or (name.startswith("#") and name.endswith("#")):
+        return "a backup or a lock by its name"
+    if _NOT_DATA.fullmatch(name):
+        return "another program's own file by its name"
+    return None

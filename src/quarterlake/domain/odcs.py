@@ -12,11 +12,14 @@ import msgspec
 import yaml
 from msgspec import UNSET, UnsetType
 
-from quarterlake.domain.column_types import DATE, TIMESTAMP
+from quarterlake.domain.column_types import DATE, TIMESTAMP, ColumnType
 from quarterlake.domain.contract import Column, Contract, GateRule, Severity
+from quarterlake.domain.drift import NO_POLICIES, DriftPolicies, Evolution
 from quarterlake.domain.errors import ContractError
 from quarterlake.domain.odcs_types import column_type, logical_type
+from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.domain.strict_yaml import MAX_BYTES, MAX_DEPTH, load
+from quarterlake.domain.value_formats import ISO_FORMATS, format_for
 
 __all__ = ["FILE_NAME", "MAX_BYTES", "MAX_DEPTH", "from_yaml", "to_yaml"]
 
@@ -52,12 +55,17 @@ class _Gate(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     threshold: float | None = None
 
 
+class _TypeOptions(msgspec.Struct, omit_defaults=True):
+    format: Any = None
+
+
 class _Property(msgspec.Struct, rename="camel", omit_defaults=True):
     name: _Name
     physical_name: str | None = None
     description: str | None = None
     logical_type: str | None = None
     physical_type: str | None = None
+    logical_type_options: _TypeOptions | None = None
     required: bool | None = None
     primary_key: bool | None = None
     primary_key_position: int | None = None
@@ -85,6 +93,13 @@ class _Document(msgspec.Struct, rename="camel", omit_defaults=True):
     custom_properties: list[_CustomProperty] | None = None
 
 
+class _OursOfColumn(msgspec.Struct, omit_defaults=True):
+    """The custom properties of one property, less their prefix."""
+
+    format: str | None = None
+    nulls: tuple[str, ...] | None = None
+
+
 class _Ours(msgspec.Struct, rename="camel", omit_defaults=True):
     """The custom properties, less their prefix."""
 
@@ -94,12 +109,16 @@ class _Ours(msgspec.Struct, rename="camel", omit_defaults=True):
     sequence: _Name | None = None
     dimensions: tuple[str, ...] | None = None
     inferred_key: tuple[str, ...] = ()
+    reading: Reading | None = None
+    drift: DriftPolicies = NO_POLICIES
+    evolution: tuple[Evolution, ...] = ()
     inferred: bool = False
     notes: tuple[str, ...] = ()
 
 
 _PREFIX = f"{_ENGINE}."
 _OUR_NAMES = msgspec.structs.fields(_Ours)
+_OUR_NAMES_OF_COLUMN = [_PREFIX + field.encode_name for field in msgspec.structs.fields(_OursOfColumn)]
 
 
 def to_yaml(contract: Contract) -> str:
@@ -172,6 +191,9 @@ def from_yaml(text: str, where: str) -> Contract:
             sequence=ours.sequence,
             dimensions=ours.dimensions,
             gates=gates,
+            reading=ours.reading or EVIDENCE,
+            drift=ours.drift,
+            evolution=ours.evolution,
             inferred=ours.inferred,
             notes=ours.notes,
         )
@@ -189,6 +211,9 @@ def _our_values(contract: Contract) -> dict[str, Any]:
             sequence=contract.sequence,
             dimensions=contract.dimensions,
             inferred_key=() if contract.key_declared else contract.key,
+            reading=None if contract.reading == EVIDENCE else contract.reading,
+            drift=contract.drift,
+            evolution=contract.evolution,
             inferred=contract.inferred,
             notes=contract.notes,
         )
@@ -198,16 +223,22 @@ def _our_values(contract: Contract) -> dict[str, Any]:
 
 def _property(column: Column, contract: Contract) -> _Property:
     in_key = contract.key_declared and column.name in contract.key
+    standard = (
+        column.format if column.type in (DATE, TIMESTAMP) and not column.format.startswith("epoch") else ""
+    )
+    ours = msgspec.to_builtins(_OursOfColumn(None if standard else column.format or None, column.nulls))
     return _Property(
         name=column.name,
         physical_name=None if column.source == column.name else column.source,
         description=column.description or None,
         logical_type=logical_type(column.type),
         physical_type=str(column.type),
+        logical_type_options=_TypeOptions(standard) if standard else None,
         required=None if column.nullable else True,
         primary_key=True if in_key else None,
         primary_key_position=contract.key.index(column.name) + 1 if in_key else None,
         classification="pii" if column.pii else None,
+        custom_properties=[_CustomProperty(_PREFIX + name, value) for name, value in ours.items()] or None,
     )
 
 
@@ -234,24 +265,50 @@ def _only_object(document: _Document, where: str) -> _Object:
 def _refuse_misplaced(properties: list[_Property], where: str) -> None:
     for at, item in enumerate(properties):
         path = f"{where}: schema[0].properties[{at}] ({item.name})"
-        if named := [p.property for p in item.custom_properties or () if _is_ours(p.property)]:
+        named = [p.property for p in item.custom_properties or () if _is_ours(p.property)]
+        if misplaced := [name for name in named if name not in _OUR_NAMES_OF_COLUMN]:
             raise ContractError(
-                f"{path}: {named[0]} has no effect at a property; move it to schema[0].customProperties."
+                f"{path}: {misplaced[0]} has no effect at a property; move it to schema[0].customProperties. "
+                f"A property takes {', '.join(_OUR_NAMES_OF_COLUMN)}."
             )
+        if twice := [name for name in named if named.count(name) > 1]:
+            raise ContractError(f"{path}: custom property {twice[0]} is given twice; keep one.")
         if any(rule.engine == _ENGINE for rule in item.quality or ()):
             raise ContractError(f"{path}: a gate has no effect at a property; move it to schema[0].quality.")
 
 
 def _column(item: _Property, path: str) -> Column:
     labels = {label.casefold() for label in (item.classification, *(item.tags or ())) if label}
+    kind = column_type(item.logical_type, item.physical_type, path)
+    values = {
+        p.property.removeprefix(_PREFIX): p.value
+        for p in item.custom_properties or ()
+        if _is_ours(p.property)
+    }
+    ours = _convert(values, _OursOfColumn, path, _PREFIX)
     return Column(
         name=item.name,
-        type=column_type(item.logical_type, item.physical_type, path),
+        type=kind,
+        format=_format(item, ours.format, kind, path),
+        nulls=ours.nulls,
         source=item.name if item.physical_name is None else item.physical_name,
         nullable=not item.required,
         pii=not labels.isdisjoint(_PII),
         description=item.description or "",
     )
+
+
+def _format(item: _Property, ours: str | None, kind: ColumnType, path: str) -> str:
+    """The format of a column's values: ours, else the standard's for times; ISO 8601 is none."""
+    standard = item.logical_type_options.format if item.logical_type_options else None
+    given = standard if ours is None and kind in (DATE, TIMESTAMP) else ours
+    if not given:
+        return ""
+    try:
+        format_for(str(given), kind)
+    except ValueError as refused:
+        raise ContractError(f"{path}: format {refused}.") from refused
+    return "" if given in ISO_FORMATS else str(given)
 
 
 def _is_ours(name: str) -> bool:
@@ -328,6 +385,8 @@ def _convert(value: object, kind: type[_T], where: str, path: str = "") -> _T:
     """`value` as `kind`; ContractError with the place below `path` where it does not fit."""
     try:
         return msgspec.convert(value, kind)
+    except ContractError as refused:
+        raise ContractError(f"{where}: {refused}") from refused
     except msgspec.ValidationError as refused:
         what, _, at = str(refused).partition(" - at ")
         place = path + re.sub(r"^\$\.?", "", at.replace("`", "").replace("key in ", ""))

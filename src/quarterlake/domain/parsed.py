@@ -6,9 +6,10 @@ import msgspec
 
 from quarterlake.domain.column_types import ColumnType
 from quarterlake.domain.contract import Contract, fingerprint
+from quarterlake.domain.drift import Drift
 from quarterlake.domain.inference import Evidence, keeps_parsed
 
-PARSER_VERSION = "1"
+PARSER_VERSION = "2"
 """Goes up whenever the same bytes and contract would give other records; parsed files are then made anew."""
 
 
@@ -17,6 +18,8 @@ class StoredColumn(msgspec.Struct, frozen=True):
 
     name: str
     type: ColumnType
+    format: str = ""
+    nulls: tuple[str, ...] | None = None
 
 
 class ParsedFile(msgspec.Struct, frozen=True):
@@ -27,7 +30,8 @@ class ParsedFile(msgspec.Struct, frozen=True):
     from the bytes; `months` has the accepted records by month. `misfits` is the evidence of the values that did
     not fit their column's type, `reject_counts` the rejects by reason, `nulls` the nulls by column. `unknown` are
     columns of the file that the contract lacks, `missing` columns of the contract that the file lacks; `dialect` says
-    how the file was read. With `error` the file could not be read at all, and nothing of it counts.
+    how the file was read, `drift` where it left the contract. Of a replay `withheld` are records
+    whose originals are no rejects now, so that they do not count, `repaired` and `discarded` the rejects of the original that it stands for. With `error` the file could not be read at all, and nothing of it counts.
     """
 
     id: str
@@ -46,6 +50,10 @@ class ParsedFile(msgspec.Struct, frozen=True):
     unknown: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     dialect: Mapping[str, str] = {}
+    drift: tuple[Drift, ...] = ()
+    withheld: int = 0
+    repaired: int = 0
+    discarded: int = 0
     error: str | None = None
 
     @property
@@ -68,9 +76,12 @@ def reusable(parsed: ParsedFile, contract: Contract) -> bool:
     """Whether a file parsed under an earlier contract gives the same records as a fresh parse under a widened one."""
     if parsed.error is not None or {c.source for c in contract.columns}.intersection(parsed.unknown):
         return False
-    types = {column.name: column.type for column in contract.columns}
+    wanted = {column.name: column for column in contract.columns}
     for column in parsed.columns:
         rejects = parsed.misfits[column.name].present if column.name in parsed.misfits else 0
-        if column.name not in types or not keeps_parsed(column.type, types[column.name], rejects):
+        now = wanted.get(column.name)
+        if now is None or (now.format, now.nulls) != (column.format, column.nulls):
+            return False
+        if not keeps_parsed(column.type, now.type, rejects):
             return False
     return True

@@ -43,13 +43,14 @@ def move_away(landed: Sequence[tuple[SourceFile, os.stat_result]], root: Path, a
 
     Raises StoreUnavailableError or DiskFullError when the archive cannot be written to.
     """
-    changed = [file.source for file, status in landed if not _holds(root / file.source, status)]
-    rest = [(file.source, status) for file, status in landed if file.source not in set(changed)]
-    links = [source for source, _ in rest if (root / source).is_symlink()]
-    for source in links:
+    changed = [file.place for file, status in landed if not _holds(root / file.place, status)]
+    gone = set(changed)
+    rest = [(file.place, status) for file, status in landed if file.place not in gone]
+    links = {source for source, _ in rest if (root / source).is_symlink()}
+    for source in sorted(links):
         _move(root / source, archive / source)
     for source, status in rest:
-        if source in set(links):
+        if source in links:
             continue
         if _holds(root / source, status):
             _move(root / source, archive / source)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import unicodedata
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import UsageError
-from quarterlake.domain.naming import dataset_of, is_unfinished, slug
+from quarterlake.domain.naming import dataset_of, skip_reason, slug
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -17,20 +19,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file to land: its path below the source folder, where it lies (links followed), its data set."""
+    """A file to land: its path below the source folder, where it lies (links followed), its data set.
+
+    `source` is in NFC, so that a name is one path however a system composes its letters; `place` is the path as the folder has it.
+    """
 
     source: str
     path: Path
     dataset: str
+    place: str
 
 
 @dataclass(slots=True)
 class Discovery:
-    """What a source folder holds. `skipped` and `refused` give a reason for each path."""
+    """What a source folder holds. `skipped` and `refused` give a reason for each path, `joined` says which data sets have a folder and files beside it."""
 
     files: list[SourceFile] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    joined: dict[str, str] = field(default_factory=dict)
 
 
 def discover(root: Path, lake: Collection[Path] = ()) -> Discovery:
@@ -50,6 +57,8 @@ def discover(root: Path, lake: Collection[Path] = ()) -> Discovery:
     found = Discovery()
     _walk(real_root, real_root, root.name or real_root.name, found, lake)
     _refuse_clashes(found)
+    _refuse_spellings(found)
+    _say_joined(found)
     found.files.sort(key=lambda file: file.source)
     return found
 
@@ -63,14 +72,16 @@ def _walk(folder: Path, root: Path, source_name: str, found: Discovery, lake: Co
     for entry in entries:
         path = Path(entry.path)
         shown = _shown(path, root)
-        if is_unfinished(entry.name):
-            found.skipped[shown] = "hidden or unfinished by its name"
+        if why := skip_reason(entry.name):
+            found.skipped[shown] = why
         elif path in lake:
             found.skipped[shown] = "the lake itself lies there"
         elif entry.is_dir(follow_symlinks=False):
             _walk(path, root, source_name, found, lake)
-        elif reason := _refusal(path, root):
+        elif entry.is_symlink() and (reason := _refusal(path, root)):
             found.refused[shown] = reason
+        elif not entry.is_file():
+            found.refused[shown] = "no regular file (a device, pipe or socket)"
         else:
             _take(path, root, source_name, shown, found)
 
@@ -79,9 +90,11 @@ def _take(path: Path, root: Path, source_name: str, shown: str, found: Discovery
     try:
         relative = path.relative_to(root).as_posix()
         relative.encode()
-        found.files.append(
-            SourceFile(relative, path.resolve(), dataset_of(PurePosixPath(relative), source_name))
-        )
+        # Folders are walked, not followed, so that only the last step of a path can be a link.
+        target = path.resolve() if path.is_symlink() else path
+        source = unicodedata.normalize("NFC", relative)
+        dataset = dataset_of(PurePosixPath(source), source_name)
+        found.files.append(SourceFile(source, target, dataset, relative))
     except UnicodeEncodeError:
         found.refused[shown] = "its name is not UTF-8; rename it"
     except UsageError as refused:
@@ -89,17 +102,17 @@ def _take(path: Path, root: Path, source_name: str, shown: str, found: Discovery
 
 
 def _refusal(path: Path, root: Path) -> str | None:
-    """Why a directory entry that is no folder is not taken; None for a regular file, or a link to one inside."""
+    """Why a link is not taken; None for one to a file inside."""
     try:
         target = path.resolve(strict=True)
         mode = target.stat().st_mode
     except (OSError, RuntimeError):
         return "a link that leads nowhere"
-    if path.is_symlink() and not target.is_relative_to(root):
+    if not target.is_relative_to(root):
         return "a link that leads out of the source folder; copy the file into it"
     if stat.S_ISDIR(mode):
         return "a link to a folder; what it shows lies elsewhere in the source folder"
-    return None if stat.S_ISREG(mode) else "no regular file (a device, pipe or socket)"
+    return None
 
 
 def _shown(path: Path, root: Path) -> str:
@@ -114,10 +127,34 @@ def _refuse_clashes(found: Discovery) -> None:
         if separator:
             folders.setdefault(slug(first), set()).add(first)
     clashing = {name: sorted(group) for name, group in folders.items() if len(group) > 1}
-    for file in list(found.files):
+    kept = []
+    for file in found.files:
         group = clashing.get(file.dataset)
         if group and file.source.partition("/")[0] in group:
-            found.files.remove(file)
             found.refused[file.source] = (
                 f"the folders {' and '.join(group)} both give the data set {file.dataset}; rename or join them"
             )
+        else:
+            kept.append(file)
+    found.files = kept
+
+
+def _refuse_spellings(found: Discovery) -> None:
+    """Refuse files whose names look alike and are one path, their letters composed in different ways: nobody said which counts."""
+    places = Counter(file.source for file in found.files)
+    for file in found.files:
+        if places[file.source] > 1:
+            found.refused[file.source] = (
+                "there are two files of this name, whose letters are composed in different ways (NFC and NFD); remove one"
+            )
+    found.files = [file for file in found.files if places[file.source] == 1]
+
+
+def _say_joined(found: Discovery) -> None:
+    """Note the data sets that a folder and files at the top give together: one name is one data set."""
+    folders = {file.dataset: file.source.partition("/")[0] for file in found.files if "/" in file.source}
+    tops = {file.dataset: file.source for file in reversed(found.files) if "/" not in file.source}
+    for dataset in sorted(folders.keys() & tops.keys()):
+        found.joined[dataset] = (
+            f"the folder {folders[dataset]} and files beside it, such as {tops[dataset]}, are one data set, {dataset}"
+        )

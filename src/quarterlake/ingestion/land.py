@@ -6,7 +6,6 @@ import errno
 import hashlib
 import os
 import stat
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, BinaryIO
 from quarterlake.domain.landings import Manifest
 from quarterlake.domain.naming import safe_file_name
 from quarterlake.ingestion.archive import check_archive, is_same, move_away
+from quarterlake.ingestion.copies import Copy, copied_ahead, copy_of
 from quarterlake.ingestion.discover import SourceFile, discover
 from quarterlake.ingestion.landed import Landed
 from quarterlake.lake import documents, keys
 from quarterlake.lake.folder import FolderStore
 from quarterlake.lake.manifests import read_manifests
-from quarterlake.lake.stores import disk_errors
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from quarterlake.domain.progress import Progress
     from quarterlake.ingestion.seen import Seen
     from quarterlake.lake.stores import Store
-
-_CHUNK = 1 << 20
 
 
 class _ChangedError(Exception):
@@ -45,6 +42,7 @@ class IngestReport:
     unfinished: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    joined: dict[str, str] = field(default_factory=dict)
     unchanged: int = 0
 
 
@@ -74,19 +72,25 @@ class Landing:
         real_root = root.resolve()
         if self.archive is not None:
             check_archive(self.archive, (real_root, *zones), [file.source for file in found.files])
-        report = IngestReport(skipped=found.skipped, refused=found.refused)
+        report = IngestReport(skipped=found.skipped, refused=found.refused, joined=found.joined)
         self.progress.start("ingest", len(found.files))
-        for file in found.files:
-            self._land(file, report)
+        for file, copy in copied_ahead(self.raw, found.files, self._is_new):
+            self._land(file, report, copy)
             self.progress.step(file.source)
         self.seen.save()
         if self.archive is not None:
             report.unfinished += move_away(self._landings, real_root, self.archive)
         return report
 
-    def _land(self, file: SourceFile, report: IngestReport) -> None:
+    def _is_new(self, file: SourceFile, status: os.stat_result) -> bool:
+        """Whether a file's bytes must be copied, as far as its size and the memory of hashes tell."""
+        known = self.seen.sha256(file.source, status)
+        landed = self._landed_of(file)
+        return landed.key_of(known) is None if known else not landed.has_size(status.st_size)
+
+    def _land(self, file: SourceFile, report: IngestReport, copy: Copy | None) -> None:
         try:
-            manifest = self._landed(file, report)
+            manifest = self._landed(file, report, copy)
         except _ChangedError:
             report.unfinished.append(file.source)
         except OSError as refused:
@@ -94,8 +98,11 @@ class Landing:
         else:
             if manifest is None:
                 report.unchanged += 1
+        finally:
+            if copy is not None:
+                copy.path.unlink(missing_ok=True)
 
-    def _landed(self, file: SourceFile, report: IngestReport) -> Manifest | None:
+    def _landed(self, file: SourceFile, report: IngestReport, copy: Copy | None) -> Manifest | None:
         descriptor = os.open(file.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as stream:
             status = os.fstat(descriptor)
@@ -103,10 +110,14 @@ class Landing:
                 raise OSError(errno.EINVAL, "no regular file")
             landed = self._landed_of(file)
             known = self.seen.sha256(file.source, status)
-            if known is None and landed.has_size(status.st_size):
+            if copy is not None:
+                if known not in {None, copy.sha256} or not is_same(status, copy.status):
+                    raise _ChangedError
+                known = copy.sha256
+            elif known is None and landed.has_size(status.st_size):
                 known = hashlib.file_digest(stream, "sha256").hexdigest()
             key = landed.key_of(known) if known else None
-            key, sha256 = (key, known) if key and known else self._put(file, stream, status, known)
+            key, sha256 = (key, known) if key and known else self._put(file, stream, status, known, copy)
             self._check_unchanged(file, status)
             self.seen.remember(file.source, status, sha256)
             manifest = None
@@ -121,13 +132,21 @@ class Landing:
         return self._known[file.dataset]
 
     def _put(
-        self, file: SourceFile, stream: BinaryIO, status: os.stat_result, expected: str | None
+        self,
+        file: SourceFile,
+        stream: BinaryIO,
+        status: os.stat_result,
+        expected: str | None,
+        made: Copy | None,
     ) -> tuple[str, str]:
         """Put the bytes into the raw zone, hashing them on the way, and see that they are what was `expected`, if anything was.
 
         Return their key and hash.
         """
-        copy, sha256 = self._copy(stream)
+        if made is not None:
+            copy, sha256 = made.path, made.sha256
+        else:
+            copy, sha256 = copy_of(self.raw, stream)
         if expected not in {None, sha256} or not is_same(file.path.stat(), status):
             copy.unlink()
             raise _ChangedError
@@ -135,18 +154,6 @@ class Landing:
         key = keys.raw_key(file.dataset, f"{self.now:%Y-%m}", sha256, name)
         self.raw.adopt(copy, key)
         return key, sha256
-
-    def _copy(self, stream: BinaryIO) -> tuple[Path, str]:
-        """A copy of the bytes in the raw zone's scratch folder, and their hash."""
-        digest = hashlib.sha256()
-        stream.seek(0)
-        with disk_errors(str(self.raw.scratch)):
-            handle, copy = tempfile.mkstemp(dir=self.raw.scratch, suffix=".landing")
-            with os.fdopen(handle, "wb") as target:
-                while chunk := stream.read(_CHUNK):
-                    digest.update(chunk)
-                    target.write(chunk)
-        return Path(copy), digest.hexdigest()
 
     def _check_unchanged(self, file: SourceFile, before: os.stat_result) -> None:
         if not is_same(file.path.stat(), before):

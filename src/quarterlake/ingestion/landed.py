@@ -24,6 +24,8 @@ class Landed:
     def add(self, manifest: Manifest) -> None:
         """Take in one more; they come in their order."""
         self.last_sequence = max(self.last_sequence, manifest.sequence)
+        if manifest.replay is not None:
+            return  # its bytes and its path are ours
         self._newest[manifest.source] = manifest
         self._with_bytes.setdefault(manifest.sha256, []).append(manifest)
         self._sizes.add(manifest.size)

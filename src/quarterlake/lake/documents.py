@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -9,11 +10,12 @@ import msgspec
 from quarterlake.domain.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from quarterlake.lake.stores import Store
 
 T = TypeVar("T", bound=msgspec.Struct)
+_WRITERS = 8
 
 
 def write_once(store: Store, key: str, document: msgspec.Struct) -> bool:
@@ -21,6 +23,12 @@ def write_once(store: Store, key: str, document: msgspec.Struct) -> bool:
     return store.create(
         key, msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=1)
     )
+
+
+def write_all_once(store: Store, written: Mapping[str, msgspec.Struct]) -> None:
+    """Put many documents where nothing is, several at a time: most of a small one's time is waiting for the disk or the network."""
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        list(pool.map(lambda item: write_once(store, *item), written.items()))
 
 
 def read(store: Store, key: str, kind: type[T]) -> T | None:

@@ -37,9 +37,9 @@ def parsed(dataset: str, parsed_id: str, suffix: str) -> str:
     return f"{ours(dataset, 'parsed')}{parsed_id}.{suffix}"
 
 
-def contract(dataset: str, number: int) -> str:
-    """An inferred contract; versions are numbered from 1."""
-    return f"{ours(dataset, 'contracts')}{number:06d}.odcs.yaml"
+def contract(prefix: str, number: int) -> str:
+    """One of the contracts that follow each other below a prefix (`contracts`, `evolved/<id>`); they are numbered from 1."""
+    return f"{prefix}{number:06d}.odcs.yaml"
 
 
 def curation(dataset: str, curation_id: str) -> str:

@@ -128,7 +128,8 @@ def checked_key(key: str) -> str:
     segments = key.split("/")
     if not all(segments) or {".", ".."} & set(segments):
         raise ValueError(f"The key {key!r} must be relative, without empty, '.' or '..' segments.")
-    if "\\" in key or any(unicodedata.category(character) == "Cc" for character in key):
+    plain = key.isascii() and key.isprintable()
+    if "\\" in key or (not plain and any(unicodedata.category(character) == "Cc" for character in key)):
         raise ValueError(f"The key {key!r} must not hold a backslash or a control character.")
     if segments[0] == SCRATCH_FOLDER:
         raise ValueError(f"The key {key!r} must not lie in {SCRATCH_FOLDER}, which holds unfinished files.")

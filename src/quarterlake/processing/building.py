@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quarterlake import __version__
+from quarterlake.domain.drift import DriftKind, DriftPolicy, FileDrift
 from quarterlake.domain.ledger import ReleaseEntry, release_entry
 from quarterlake.domain.periods import Period, PeriodKind
 from quarterlake.domain.profiles import PROFILE_VERSION, Profile, RejectCount
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     from quarterlake.domain.contract import Contract
     from quarterlake.domain.curation import CuratedMonth
-    from quarterlake.domain.landings import Landing
+    from quarterlake.domain.drift import Drift
+    from quarterlake.domain.landings import Landing, Manifest
     from quarterlake.domain.parsed import ParsedFile
     from quarterlake.domain.progress import Progress
     from quarterlake.domain.releases import Aggregate
@@ -169,32 +171,51 @@ def reject_counts(sources: Mapping[int, str], parsed: Mapping[int, ParsedFile]) 
 
 def _observations(curated: Curated, months: Sequence[CuratedMonth], profile: Profile) -> Observations:
     used = _used(curated, months)
-    names = _sources(curated)
+    manifests = {landing.manifest.sequence: landing.manifest for landing in curated.landings}
     return Observations(
         rows=profile.records.rows,
         rows_by_month={month.month: month.rows for month in months},
         nulls={column.name: column.nulls for column in profile.records.columns if column.nulls},
         conflicts=sum(month.conflicts for month in months),
         equal_rows=sum(month.equal_rows for month in months),
-        drift=tuple(line for number, file in used.items() for line in drift_of(names[number], file)),
+        drift=tuple(
+            drift.text
+            for number, file in used.items()
+            for drift in drift_of(curated.contract, manifests[number], file)
+        ),
     )
 
 
-def refusal_of(source: str, parsed: ParsedFile) -> str | None:
-    """Why nothing of a file counts; None for one of which something does, or which holds no record."""
+def refusal_of(source: str, parsed: ParsedFile, stood_for: int = 0) -> str | None:
+    """Why nothing of a file counts; None for one of which something does, or which holds no record. `stood_for` of its rejects a replay stands for."""
     if parsed.error is not None:
         return parsed.error
-    if parsed.rejected and not parsed.accepted:
+    if parsed.rejected > stood_for and not parsed.accepted:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(parsed.reject_counts.items()))
         return f"{source}: all of its {parsed.rejected} records are rejected ({reasons}); `quarterlake rejects` lists them."
     return None
 
 
-def drift_of(source: str, parsed: ParsedFile) -> list[str]:
-    """Where a file left its contract, a line each."""
-    lines = [f"{source}: column {name} is not in the contract" for name in parsed.unknown]
-    lines += [f"{source}: column {name} is missing" for name in parsed.missing]
-    return lines + [
-        f"{source}: {evidence.present} values of {name} do not fit its type"
-        for name, evidence in sorted(parsed.misfits.items())
+def drift_of(contract: Contract, manifest: Manifest, parsed: ParsedFile) -> list[FileDrift]:
+    """Where a file left its contract and what was done: what parsing found, and the changes that it made to the contract."""
+    found = [
+        (drift.kind, drift.policy, drift.column, drift.records, drift.text)
+        for drift in parsed.drift
+        if _counts(drift, contract, manifest)
     ]
+    found += [
+        (change.kind, DriftPolicy.EVOLVE, change.column, 0, change.text)
+        for change in contract.evolution
+        if change.landing == manifest.sequence
+    ]
+    return [
+        FileDrift(manifest.source, kind, policy, column, records, f"{manifest.source}: {text}")
+        for kind, policy, column, records, text in found
+    ]
+
+
+def _counts(drift: Drift, contract: Contract, manifest: Manifest) -> bool:
+    """A file that landed before a column came does not lack it."""
+    if drift.kind is not DriftKind.DROPPED:
+        return True
+    return manifest.sequence >= contract.evolved.get(drift.column or "", 0)

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from quarterlake.domain.column_types import ColumnType, Kind
+from quarterlake.domain.contract import fingerprint
+from quarterlake.domain.drift import DriftKind, DriftPolicy, Evolution
 from quarterlake.domain.errors import ConflictError, ContractError
-from quarterlake.domain.inference import TYPED_SHARE, choose_dimensions, infer_type, widened
+from quarterlake.domain.inference import TYPED_SHARE, choose_dimensions, plain, widened
+from quarterlake.domain.inference import infer as infer_column
 from quarterlake.domain.odcs import from_yaml, to_yaml
 from quarterlake.lake import keys
-from quarterlake.processing.drafts import draft_contract, new_columns
+from quarterlake.processing.drafts import draft_contract, new_columns, note_on
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,43 +57,82 @@ def declared_contract(directory: Path, dataset: str) -> Contract | None:
     return msgspec.structs.replace(contract, inferred=False, notes=())
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The contracts of a data set that follow each other in the lake, numbered from 1: inferred ones, or what files made of a declared one."""
+
+    parsing: Parsing
+    dataset: str
+    declared: Contract | None = None
+
+    def newest(self) -> tuple[int, Contract] | None:
+        """The last one with its number; a declared contract itself is number 0."""
+        store = self.parsing.lake.curated
+        listed = [item.key for item in store.list(self._prefix) if item.key.endswith(".odcs.yaml")]
+        if not listed:
+            return None if self.declared is None else (0, self.declared)
+        text = store.get(listed[-1]) or b""
+        number = int(listed[-1].rsplit("/", 1)[1].split(".")[0])
+        return number, from_yaml(text.decode(), f"{store.url}/{listed[-1]}")
+
+    def numbered(self, number: int) -> Contract | None:
+        """One of them, None where there is none of this number."""
+        if number <= 0:
+            return self.declared if number == 0 else None
+        key = keys.contract(self._prefix, number)
+        text = self.parsing.lake.curated.get(key)
+        return None if text is None else from_yaml(text.decode(), key)
+
+    def store(self, number: int, contract: Contract) -> None:
+        """Put the next one, which is never changed."""
+        base = f"1.{number - 1}.0" if self.declared is None else f"{self.declared.version}+{number}"
+        text = to_yaml(msgspec.structs.replace(contract, version=base))
+        self.parsing.lake.curated.create(keys.contract(self._prefix, number), text.encode())
+
+    @property
+    def _prefix(self) -> str:
+        if self.declared is None:
+            return keys.ours(self.dataset, "contracts")
+        return keys.ours(self.dataset, f"evolved/{fingerprint(self.declared)}")
+
+
 def newest_inferred(parsing: Parsing, dataset: str) -> tuple[int, Contract] | None:
     """The number and the text of the newest inferred contract in the lake."""
-    store = parsing.lake.curated
-    listed = [
-        item.key for item in store.list(keys.ours(dataset, "contracts")) if item.key.endswith(".odcs.yaml")
-    ]
-    if not listed:
-        return None
-    text = store.get(listed[-1]) or b""
-    number = int(listed[-1].rsplit("/", 1)[1].split(".")[0])
-    return number, from_yaml(text.decode(), f"{store.url}/{listed[-1]}")
+    return Line(parsing, dataset).newest()
+
+
+def in_force(parsing: Parsing, dataset: str, declared: Contract | None) -> Contract | None:
+    """The contract in force as far as it is known: the user's, as files may have changed it, else the newest inferred one."""
+    if declared is not None and not declared.follows:
+        return declared
+    newest = Line(parsing, dataset, declared).newest()
+    return newest[1] if newest else None
 
 
 def settle(
     parsing: Parsing, dataset: str, landings: Sequence[Landing], declared: Contract | None
 ) -> Settled | None:
-    """Parse every live file under the contract in force, inferring or widening it first where it is not the user's.
+    """Parse every live file under the contract in force, inferring it first where it is not the user's, and widening it where it follows its files.
 
     None when there is nothing that a contract could be inferred from.
     """
-    if declared is not None:
+    if declared is not None and not declared.follows:
         return Settled(declared, parsing.parse_all(dataset, declared, landings))
+    line = Line(parsing, dataset, declared)
     for _ in range(_ROUNDS):
-        newest = newest_inferred(parsing, dataset)
+        newest = line.newest()
         if newest is None:
             first = infer(parsing, dataset, landings)
             if first is None:
                 return None
-            _store(parsing, dataset, 1, first)
+            line.store(1, first)
             continue
         number, contract = newest
-        before = _numbered(parsing, dataset, number - 1)
-        parsed = parsing.parse_all(dataset, contract, landings, before)
+        parsed = parsing.parse_all(dataset, contract, landings, line.numbered(number - 1))
         wider = _widen(parsing, contract, landings, of_live(landings, parsed))
         if wider == contract:
             return Settled(contract, parsed)
-        _store(parsing, dataset, number + 1, msgspec.structs.replace(wider, version=f"1.{number}.0"))
+        line.store(number + 1, wider)
     raise ConflictError(
         f"The contract of {dataset} kept changing while it was being settled. Run the same command again."
     )
@@ -104,14 +146,17 @@ def of_live(landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]) -> di
 
 def infer(parsing: Parsing, dataset: str, landings: Sequence[Landing]) -> Contract | None:
     """The contract that the live files give, every value of them looked at; None when no file can be read."""
+    landings = [landing for landing in landings if landing.manifest.replay is None]
     live = [landing.manifest for landing in landings if landing.is_live]
     step = max(1, -(-len(live) // _SAMPLED_FILES))
-    draft = draft_contract(parsing, dataset, live[::step] if len(live) > step else live, _SAMPLED_RECORDS)
+    sampled = live[::step] if len(live) > step else live
+    draft = draft_contract(parsing, dataset, sampled, _SAMPLED_RECORDS, live)
     if draft is None:
         return None
+    looked_at: set[str] = set()
     for _ in range(_ROUNDS):
         parsed = of_live(landings, parsing.parse_all(dataset, draft, landings))
-        refined = _refined(parsing, draft, landings, parsed)
+        refined = _refined(parsing, draft, landings, parsed, looked_at)
         if refined == draft:
             break
         draft = refined
@@ -119,22 +164,38 @@ def infer(parsing: Parsing, dataset: str, landings: Sequence[Landing]) -> Contra
 
 
 def _refined(
-    parsing: Parsing, draft: Contract, landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]
+    parsing: Parsing,
+    draft: Contract,
+    landings: Sequence[Landing],
+    parsed: Mapping[int, ParsedFile],
+    looked_at: set[str],
 ) -> Contract:
-    """The draft with the types that all values give, for columns that the sample misjudged, and with columns it had not seen."""
+    """The draft with the types that all values give, for columns that the sample misjudged, and with columns it had not seen.
+
+    Columns with misfits that some format might read are looked at too, once: their names go into `looked_at`.
+    """
     readable = [file for file in parsed.values() if file.error is None]
     columns = {c.name: c for c in draft.columns}
     misjudged = [
-        c.name for c in draft.columns if _widened_type(c, readable) != c.type or _mostly_misfits(c, readable)
+        c.name
+        for c in draft.columns
+        if _widened_type(c, readable) != c.type
+        or _mostly_misfits(c, readable)
+        or (c.name not in looked_at and _may_have_format(c, readable))
     ]
+    notes = list(draft.notes)
     if misjudged:
+        looked_at.update(misjudged)
         live = [landing.manifest for landing in landings if landing.is_live]
         sources = {columns[name].source: name for name in misjudged}
         for source, evidence in parsing.engine.evidence(live, list(sources)).items():
             column = columns[sources[source]]
-            columns[column.name] = msgspec.structs.replace(column, type=infer_type(evidence))
+            found = infer_column(evidence.formed(), source)
+            columns[column.name] = msgspec.structs.replace(column, type=found.type, format=found.format)
+            notes = [note for note in notes if not note.startswith(f"{column.name}: ")]
+            notes += [note_on(column.name, found)] if found.note else []
     added = new_columns(parsing, draft, landings, parsed)
-    return msgspec.structs.replace(draft, columns=(*columns.values(), *added))
+    return msgspec.structs.replace(draft, columns=(*columns.values(), *added), notes=tuple(notes))
 
 
 def _finished(parsing: Parsing, draft: Contract, parsed: Sequence[ParsedFile]) -> Contract:
@@ -158,6 +219,10 @@ def _mostly_misfits(column: Column, parsed: Sequence[ParsedFile]) -> bool:
     return misfits > values * (1 - TYPED_SHARE)
 
 
+def _may_have_format(column: Column, parsed: Sequence[ParsedFile]) -> bool:
+    return any(file.misfits[column.name].forms for file in parsed if column.name in file.misfits)
+
+
 def _has_nulls(column: Column, parsed: Sequence[ParsedFile]) -> bool:
     return any(file.nulls.get(column.name, 0) or column.name in file.missing for file in parsed)
 
@@ -165,33 +230,45 @@ def _has_nulls(column: Column, parsed: Sequence[ParsedFile]) -> bool:
 def _widen(
     parsing: Parsing, contract: Contract, landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]
 ) -> Contract:
-    readable = [file for file in parsed.values() if file.error is None]
-    columns = []
+    """The contract as its files make it, in what it follows them."""
+    readable = {number: file for number, file in parsed.items() if file.error is None}
+    files = list(readable.values())
+    columns, evolution = [], [*contract.evolution]
     for column in contract.columns:
-        kind = _widened_type(column, readable)
-        columns.append(
-            msgspec.structs.replace(
-                column, type=kind, nullable=column.nullable or _has_nulls(column, readable)
-            )
-        )
-    return msgspec.structs.replace(
-        contract, columns=(*columns, *new_columns(parsing, contract, landings, parsed))
-    )
+        kind = column.type
+        if contract.policy(DriftKind.TYPE) is DriftPolicy.EVOLVE:
+            kind = _widened_type(column, files)
+        if kind != column.type:
+            first = next(n for n, file in readable.items() if column.name in file.misfits)
+            evolution.append(Evolution(DriftKind.TYPE, column.name, first, f"{column.type} to {kind}"))
+        nullable = column.nullable or _may_lack(contract, column, files)
+        columns.append(msgspec.structs.replace(column, type=kind, nullable=nullable))
+    if contract.policy(DriftKind.ADDED) is DriftPolicy.EVOLVE:
+        for column in new_columns(parsing, contract, landings, parsed):
+            columns.append(column)
+            first = next((n for n, file in readable.items() if _has_unknown(file, column.source)), 0)
+            evolution.append(Evolution(DriftKind.ADDED, column.name, first, str(column.type)))
+    return msgspec.structs.replace(contract, columns=tuple(columns), evolution=tuple(evolution))
+
+
+def _may_lack(contract: Contract, column: Column, files: Sequence[ParsedFile]) -> bool:
+    if contract.inferred:
+        return _has_nulls(column, files)
+    follows = contract.policy(DriftKind.DROPPED) is DriftPolicy.EVOLVE
+    return follows and any(column.name in file.missing for file in files)
+
+
+def _has_unknown(file: ParsedFile, source: str) -> bool:
+    return source.casefold() in {name.casefold() for name in file.unknown}
 
 
 def _widened_type(column: Column, parsed: Sequence[ParsedFile]) -> ColumnType:
     kind = column.type
+    if column.format and not kind.is_number:
+        return kind
     for file in parsed:
         misfits = file.misfits.get(column.name)
         if misfits is not None:
-            kind = widened(kind, file.accepted - file.nulls.get(column.name, 0), misfits)
+            good = file.accepted - file.nulls.get(column.name, 0)
+            kind = widened(kind, good, plain(misfits, column.format))
     return kind
-
-
-def _numbered(parsing: Parsing, dataset: str, number: int) -> Contract | None:
-    text = parsing.lake.curated.get(keys.contract(dataset, number)) if number > 0 else None
-    return None if text is None else from_yaml(text.decode(), keys.contract(dataset, number))
-
-
-def _store(parsing: Parsing, dataset: str, number: int, contract: Contract) -> None:
-    parsing.lake.curated.create(keys.contract(dataset, number), to_yaml(contract).encode())

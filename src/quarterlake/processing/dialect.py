@@ -1,33 +1,39 @@
-"""How a delimited file is written, found from its first records."""
+"""How a delimited file is written and where its table lies, found from its first records."""
 
 from __future__ import annotations
 
 import codecs
-import csv
 import io
 import re
-from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import UnreadableFileError
+from quarterlake.domain.reading import EVIDENCE, Reading
+from quarterlake.processing.cutting import Cut, Cutting, cut
+from quarterlake.processing.dialect_evidence import cells_of, choose_cutting, shown, with_line_ends
+from quarterlake.processing.layout import Cells, Head, lay_out
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
 _SAMPLE = 1 << 16
-_DELIMITERS = (",", ";", "\t", "|")
-_VALUE = re.compile(r"[+-]?[\d.,:]+([eE][+-]?\d+)?|\d{4}-\d{2}-\d{2}.*|(?i:true|false|nan|na|null)")
+_FEW_RECORDS, _RECORDS = 48, 256
+_DECLARED = re.compile(rb"sep=(.)\r?\n")
 MAX_COLUMNS = 4_096
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """A delimited file's delimiter, quote, whether its first record is a header, and its columns' names in order.
+    """How a file is written, and its columns' names in order.
 
-    `spelled` are the names as the header has them, before they were made unique; `blank` is the number of blank
-    lines before the header.
+    `spelled` are the names as the header has them, before they were made unique; `blank` is the number of lines before
+    the header, or before the first record where there is none, and `preamble` what they say. `padded` means that a space follows each delimiter, and `trailing`
+    that one more delimiter ends each record. The first record begins at byte `start` on line `line`; `heading` is the header as it is written,
+    ended by `line_end`, and `typed` are the places of the columns that hold values rather than words.
+    `why` explains each decision.
     """
 
     delimiter: str
@@ -36,6 +42,35 @@ class Dialect:
     columns: tuple[str, ...]
     spelled: tuple[str, ...] = field(default=(), compare=False)
     blank: int = 0
+    escape: str = '"'
+    lone_cr: bool = False
+    padded: bool = False
+    trailing: bool = False
+    preamble: tuple[str, ...] = field(default=(), compare=False)
+    start: int = field(default=0, compare=False)
+    line: int = field(default=1, compare=False)
+    heading: bytes = field(default=b"", compare=False)
+    typed: frozenset[int] = field(default=frozenset(), compare=False)
+    line_end: bytes = field(default=b"\n", compare=False)
+    why: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def cutting(self) -> Cutting:
+        """How its bytes are cut into records."""
+        return Cutting(self.delimiter.encode(), self.quote.encode(), self.escape.encode(), self.lone_cr)
+
+    @property
+    def special(self) -> str | None:
+        """What DuckDB's reader would not read as it is meant; None if there is nothing."""
+        special = {
+            f"the delimiter is a {shown(self.delimiter.encode())}": self.delimiter not in ",;\t|",
+            f"the quote is {self.quote or 'none'}": self.quote != '"',
+            f"the escape is {self.escape}": self.quote == '"' and self.escape != '"',
+            "a space follows each delimiter": self.padded,
+            "each record ends with a delimiter": self.trailing,
+            "quotes in the preamble": any('"' in line for line in self.preamble),
+        }
+        return next((said for said, holds in special.items() if holds), None)
 
     def described(self) -> dict[str, str]:
         """For documents and people."""
@@ -43,32 +78,79 @@ class Dialect:
             "delimiter": self.delimiter,
             "quote": self.quote,
             "header": "yes" if self.header else "none: columns are numbered",
+            "escape": "doubled quote" if self.escape == self.quote else self.escape,
+            **({"preamble": "\n".join(self.preamble)[:500]} if self.preamble else {}),
+            **({"padding": "a space follows each delimiter"} if self.padded else {}),
+            **({"trailing delimiter": "each record ends with one"} if self.trailing else {}),
+            **{f"why {decision}": why for decision, why in self.why.items()},
         }
 
 
-def find_dialect(name: str, path: Path, expected: Collection[str] = ()) -> Dialect:
+def find_dialect(
+    name: str, path: Path, expected: Collection[str] = (), reading: Reading = EVIDENCE
+) -> Dialect:
     """The dialect of a UTF-8 file from its first 64 KiB.
 
-    The delimiter is the one that cuts most records into equally many fields, of those the most fields. The first record
+    The delimiter, quote and escape are those that cut best. The table begins after what is a preamble. Its first record
     is a header when its cells are unlike values, or when they name `expected` columns; without one the columns are
-    `column_1` and so on. The quote is always `"`: a file whose first quoted field comes late reads right too.
+    `column_1` and so on. Where nothing else shows, the quote is `"`: a file whose first quoted field comes late reads right too.
+    What `reading` says is so.
     """
-    sample = _sample(path)
-    delimiter = max(_DELIMITERS, key=lambda d: _regularity(_records(sample, d)))
-    records = _records(sample, delimiter)
-    if not records:
+    sample, offset = _sample(path)
+    declared = _DECLARED.match(sample)
+    if declared and reading.delimiter is None:
+        reading = Reading(
+            delimiter=declared[1].decode("latin-1"),
+            quote=reading.quote,
+            escape=reading.escape,
+            header=reading.header,
+        )
+    choice = choose_cutting(sample, reading)
+    cutting = with_line_ends(choice.cutting, sample)
+    cuts, rows = _first_records(sample, cutting)
+    head = lay_out(cuts, rows, expected, reading)
+    if head is None:
         raise UnreadableFileError(
             f"{name} holds no record. Send it again, or correct it with a file under the same name."
         )
-    first = records[0]
-    if len(first) > MAX_COLUMNS:
+    if head.width > MAX_COLUMNS:
         raise UnreadableFileError(
-            f"{name} has {len(first)} columns, more than {MAX_COLUMNS}: is it delimited text at all?"
+            f"{name} has {head.width} columns, more than {MAX_COLUMNS}: is it delimited text at all?"
         )
-    header = _is_header(first, records[1:], expected)
-    names = first if header else [""] * len(first)
-    blank = _blank_lines(sample) if header else 0
-    return Dialect(delimiter, '"', header, unique_names(names), tuple(n.strip() for n in names), blank)
+    return _dialect(
+        sample, offset, cutting, cuts, head, choice.why if not declared else "the file's sep= line says so"
+    )
+
+
+def _dialect(
+    sample: bytes, offset: int, cutting: Cutting, cuts: Sequence[Cut], head: Head, why: str
+) -> Dialect:
+    first = cuts[head.first]
+    after = head.first + head.header
+    begins = (
+        cuts[after]
+        if after < len(cuts)
+        else Cut(len(sample), first.line + 1, b"", quoted=False, problem=None)
+    )
+    return Dialect(
+        delimiter=cutting.delimiter.decode(),
+        quote=cutting.quote.decode(),
+        header=head.header,
+        columns=unique_names(head.names),
+        spelled=tuple(n.strip() for n in head.names),
+        blank=first.line - 1 if head.header or head.preamble else 0,
+        escape=cutting.escape.decode(),
+        lone_cr=cutting.lone_cr,
+        padded=head.padded,
+        trailing=head.trailing,
+        preamble=tuple(cuts[at].raw.decode(errors="replace") for at in head.preamble),
+        start=offset + begins.start,
+        line=begins.line,
+        heading=first.raw if head.header else b"",
+        typed=head.typed,
+        line_end=_line_end(sample, cuts[0]),
+        why={"delimiter": why, **head.why},
+    )
 
 
 def unique_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -86,38 +168,33 @@ def unique_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(made)
 
 
-def _sample(path: Path) -> str:
+def _sample(path: Path) -> tuple[bytes, int]:
+    """The first bytes of a file, up to a line end, and where they begin: after a byte order mark."""
     with path.open("rb") as file:
         data = file.read(_SAMPLE)
         if file.read(1):  # a record that the sample cuts is none of its records
             data = data[: max(data.rfind(b"\n"), data.rfind(b"\r")) + 1] or data
-    return data.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
+    mark = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
+    return data[mark:], mark
 
 
-def _blank_lines(sample: str) -> int:
-    """The number of line ends (LF, CRLF or CR) before the first record."""
-    ends = sample[: len(sample) - len(sample.lstrip("\r\n"))]
-    return len(ends.replace("\r\n", "\n"))
+def _line_end(sample: bytes, first: Cut) -> bytes:
+    """What ends the first line; LF where nothing does."""
+    after = sample[first.start + len(first.raw) :]
+    return next((end for end in (b"\r\n", b"\n", b"\r") if after.startswith(end)), b"\n")
 
 
-def _records(sample: str, delimiter: str) -> list[list[str]]:
-    csv.field_size_limit(_SAMPLE * 2)
-    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
-    return [record for record in reader if record]
+def _first_records(sample: bytes, cutting: Cutting) -> tuple[list[Cut], list[Cells]]:
+    """Records with their cells: a few where all have equally many fields, else more."""
+    cuts = cut(io.BytesIO(sample), cutting)
+    few = list(islice(cuts, _FEW_RECORDS))
+    rows = [_cells(one, cutting) for one in few]
+    if len({len(row) for row in rows}) > 1:
+        more = list(islice(cuts, _RECORDS))
+        few += more
+        rows += [_cells(one, cutting) for one in more]
+    return few, rows
 
 
-def _regularity(records: list[list[str]]) -> tuple[float, int]:
-    widths = Counter(len(record) for record in records)
-    width, times = max(widths.items(), key=lambda item: (item[1], item[0]), default=(1, 0))
-    if width == 1:
-        return 0.0, 1
-    return times / len(records), width
-
-
-def _is_header(first: Sequence[str], rest: Sequence[Sequence[str]], expected: Collection[str]) -> bool:
-    known = {name.casefold() for name in expected}
-    if any(cell.strip().casefold() in known for cell in first):
-        return True
-    if any(_VALUE.fullmatch(cell.strip()) for cell in first):
-        return False
-    return bool(rest) or len(set(first)) == len(first)
+def _cells(one: Cut, cutting: Cutting) -> Cells:
+    return cells_of(one, cutting) if one.problem is None else []

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from quarterlake.domain.column_types import NULL, ColumnType, Kind, join
+from quarterlake.domain.column_types import DATE, INT64, NULL, STRING, TIMESTAMP, ColumnType, Kind, join
 from quarterlake.domain.contract import RESERVED_COLUMNS, Column, Contract
+from quarterlake.domain.forms import Decision
 from quarterlake.domain.inference import (
     Evidence,
     TimeCandidate,
     choose_record_time,
+    infer,
     infer_type,
     looks_like_key,
 )
@@ -29,17 +31,30 @@ _SAMPLED_RECORDS = 2_000
 
 
 def draft_contract(
-    parsing: Parsing, dataset: str, manifests: Sequence[Manifest], records: int
+    parsing: Parsing, dataset: str, manifests: Sequence[Manifest], records: int, live: Sequence[Manifest] = ()
 ) -> Contract | None:
-    """A contract from the first records of files: types, record time, key; None when none of them can be read."""
+    """A contract from the first records of files: types, record time, key; None when none of them can be read.
+
+    Columns whose format these do not tell are looked at in all records of the `live` files.
+    """
     stamped = [(manifest, stamp_of(manifest)) for manifest in manifests]
     samples = _related([s for s in parsing.engine.sample(stamped, records) if s.error is None])
-    types = _types(samples)
-    if not types:
+    decisions = decisions_of(samples)
+    if not decisions:
         return None
+    if unsure := [source for source, found in decisions.items() if found.note and found.type == STRING]:
+        for source, evidence in parsing.engine.evidence(live, unsure).items():
+            decisions[source] = infer(evidence.formed(), source)
+    decisions = {source: by_name_of_file(source, found, samples) for source, found in decisions.items()}
+    types = {source: found.type for source, found in decisions.items()}
     names = dict(zip(types, our_names(list(types)), strict=True))
-    columns = tuple(Column(name=names[source], type=kind, source=source) for source, kind in types.items())
-    time, why = choose_record_time(_time_candidates(samples, types, names))
+    columns = tuple(
+        Column(name=names[source], type=found.type, source=source, format=found.format)
+        for source, found in decisions.items()
+    )
+    time, why = choose_record_time(
+        _time_candidates(samples, types, {s: d.format for s, d in decisions.items()}, names)
+    )
     key = next(
         (
             names[s]
@@ -53,6 +68,10 @@ def draft_contract(
         notes.append(
             f"key: {key}, named like an identifier and unique in the sample; only equal rows are removed by it until a contract declares it"
         )
+    notes += [note_on(names[source], found) for source, found in decisions.items() if found.note]
+    notes += _notes_on_nulls(samples, types, names)
+    if _has_local_times(samples, decisions):
+        notes.append("times without an offset are read as UTC; set quarterlake.timezone if they are not")
     return Contract(
         dataset=dataset,
         columns=columns,
@@ -71,6 +90,7 @@ def new_columns(
         landing.manifest
         for landing in landings
         if landing.is_live
+        and landing.manifest.replay is None
         and landing.manifest.sequence in parsed
         and parsed[landing.manifest.sequence].unknown
         and parsed[landing.manifest.sequence].error is None
@@ -83,13 +103,18 @@ def new_columns(
         for s in parsing.engine.sample([(m, stamp_of(m)) for m in strange], _SAMPLED_RECORDS)
         if s.error is None
     ]
-    types = {source: kind for source, kind in _types(samples).items() if source.casefold() not in known}
+    found = {s: decided for s, decided in decisions_of(samples).items() if s.casefold() not in known}
     taken = [c.name for c in contract.columns]
-    names = our_names([*taken, *types])[len(taken) :]
+    names = our_names([*taken, *found])[len(taken) :]
     return [
-        Column(name=name, type=kind, source=source)
-        for name, (source, kind) in zip(names, types.items(), strict=True)
+        Column(name=name, type=decided.type, source=source, format=decided.format)
+        for name, (source, decided) in zip(names, found.items(), strict=True)
     ]
+
+
+def note_on(name: str, decision: Decision) -> str:
+    """What a contract's notes say of the way in which a column is read."""
+    return f"{name}: {decision.note}"
 
 
 def _related(samples: Sequence[Sample]) -> list[Sample]:
@@ -105,28 +130,102 @@ def our_names(sources: Sequence[str]) -> tuple[str, ...]:
     return unique_names([f"{name}_" if name.casefold() in RESERVED_COLUMNS else name for name in sources])
 
 
-def _types(samples: Sequence[Sample]) -> dict[str, ColumnType]:
+def decisions_of(samples: Sequence[Sample]) -> dict[str, Decision]:
+    """The type and format that samples give each column, by its name in the files."""
     evidence: dict[str, Evidence] = {}
     natives: dict[str, ColumnType] = {}
     spelling: dict[str, str] = {}
     for sample in samples:
         for given, found in sample.columns.items():
             source = spelling.setdefault(given.casefold(), given)
+            evidence[source] = evidence.get(source, Evidence()) + found.formed()
             if given in sample.natives:
                 natives[source] = join(natives.get(source, NULL), sample.natives[given])
-            counted = Evidence() if given in sample.natives else found
-            evidence[source] = evidence.get(source, Evidence()) + counted
-    return {source: join(infer_type(found), natives.get(source, NULL)) for source, found in evidence.items()}
+    counted: dict[str, Evidence] = {}
+    for sample in samples:
+        for given, found in sample.columns.items():
+            source = spelling[given.casefold()]
+            own = Evidence() if given in sample.natives else found
+            counted[source] = counted.get(source, Evidence()) + own
+    return {
+        source: _decision(source, found, counted[source], natives.get(source))
+        for source, found in evidence.items()
+    }
+
+
+def _decision(name: str, found: Evidence, counted: Evidence, native: ColumnType | None) -> Decision:
+    """Texts are decided by their forms; of types that the file itself gives only integers can be times."""
+    if native is None:
+        return infer(found, name)
+    decided = infer(found, name)
+    if native == INT64 and decided.type.kind in {Kind.DATE, Kind.TIMESTAMP}:
+        return decided
+    return Decision(join(infer_type(counted), native))
+
+
+def by_name_of_file(source: str, found: Decision, samples: Sequence[Sample]) -> Decision:
+    """A date that could be read in two ways is read in the one that puts all its values into the periods of their files' names."""
+    fitting = []
+    for form in found.alternatives:
+        agreed = [s.times[source][form] for s in samples if form in s.times.get(source, {})]
+        instants = sum(a.instants for a in agreed)
+        if instants and instants == sum(a.in_name for a in agreed):
+            fitting.append(form)
+    if len(fitting) != 1:
+        return found
+    kind = TIMESTAMP if "H" in fitting[0] or "h" in fitting[0] else DATE
+    return Decision(
+        kind,
+        fitting[0],
+        f"read as {fitting[0]}, as only so its values lie in the periods of their files' names",
+    )
+
+
+def _has_local_times(samples: Sequence[Sample], decisions: Mapping[str, Decision]) -> bool:
+    """Whether a column's times have no offset that would say in which zone they are."""
+    times = {source: found for source, found in decisions.items() if found.type == TIMESTAMP}
+    if any(
+        found.format and "X" not in found.format and "epoch" not in found.format for found in times.values()
+    ):
+        return True
+    return any(e.local for s in samples for source, e in s.columns.items() if source in times)
+
+
+def _notes_on_nulls(
+    samples: Sequence[Sample], types: Mapping[str, ColumnType], names: Mapping[str, str]
+) -> list[str]:
+    """Which texts are taken for missing values in which columns, and where such texts are kept."""
+    read: dict[tuple[str, ...], list[str]] = {}
+    kept: dict[tuple[str, ...], list[str]] = {}
+    for source, kind in types.items():
+        tokens = tuple(sorted({token for s in samples for token in s.tokens.get(source, ())}))
+        if tokens:
+            (kept if kind == STRING else read).setdefault(tokens, []).append(names[source])
+    return [
+        *(f"{', '.join(columns)}: {_quoted(tokens)} read as null" for tokens, columns in read.items()),
+        *(
+            f"{', '.join(columns)}: {_quoted(tokens)} kept as text; list them in quarterlake.nulls to read them as null"
+            for tokens, columns in kept.items()
+        ),
+    ]
+
+
+def _quoted(tokens: Sequence[str]) -> str:
+    return ", ".join(f"'{token}'" for token in tokens)
 
 
 def _time_candidates(
-    samples: Sequence[Sample], types: Mapping[str, ColumnType], names: Mapping[str, str]
+    samples: Sequence[Sample],
+    types: Mapping[str, ColumnType],
+    formats: Mapping[str, str],
+    names: Mapping[str, str],
 ) -> list[TimeCandidate]:
     candidates = []
     for source, kind in types.items():
         if kind.kind not in {Kind.DATE, Kind.TIMESTAMP}:
             continue
-        agreements = [s.times[source] for s in samples if source in s.times]
+        form = formats.get(source, "")
+        agreements = [s.times[source][form] for s in samples if form in s.times.get(source, {})]
         instants = sum(a.instants for a in agreements)
         shares = (
             (sum(a.in_name for a in agreements) / instants, sum(a.near_name for a in agreements) / instants)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
 
 from quarterlake.domain.inference import EXACT_DOUBLE_DIGITS, Evidence
 from quarterlake.processing.casts import is_null_token
+from quarterlake.processing.form_evidence import MAY_HAVE_FORMAT, gather_forms
 from quarterlake.processing.sql import literal, rows
 
 if TYPE_CHECKING:
@@ -27,26 +29,57 @@ _NUMBERS = {
 _TIMES = {
     "date": (r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "DATE"),
     "timestamp": (
-        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?\s?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)?",
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0{0,6})?)?\s?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)?",
         "TIMESTAMPTZ",
     ),
 }
+_OFFSET = r"(Z|UTC|:.*[+-][0-9]{2}(:?[0-9]{2})?)$"
 _COUNTED = ("boolean", "integer", "leading_zero", "fraction", "exponent", "date", "timestamp")
-_COLUMNS = 2 + len(_COUNTED) + 4
+_FIELDS = [field.name for field in fields(Evidence) if field.name != "forms"]
+_COLUMNS = len(_FIELDS)
+_NOT_FINITE = "[+-]?([nN]a[nN]|[iI]nf|[iI]nfinity)"
+_LONG_DIGITS = 8
+"""Integers of so many digits may be dates or epochs."""
 
 
 def gather_evidence(
-    connection: DuckDBPyConnection, texts: Sequence[str], relation: str, quoted: Sequence[str | None] = ()
+    connection: DuckDBPyConnection,
+    texts: Sequence[str],
+    relation: str,
+    quoted: Sequence[str | None] = (),
+    *,
+    forms: bool = False,
 ) -> list[Evidence]:
-    """The evidence for each text expression over a relation, which is read once.
+    """The evidence for each text expression over a relation, which is read once, and again for columns that may have a format.
 
-    `quoted` is that of `evidence_query`.
+    `quoted` is that of `evidence_query`; `forms` asks for the forms of all.
     """
+    found = _counted(connection, texts, relation, quoted)
+    return [
+        replace(evidence, forms=gather_forms(connection, text, relation, mark))
+        if forms or _may_have_format(evidence)
+        else evidence
+        for evidence, text, mark in zip(found, texts, _filled(quoted, len(texts)), strict=True)
+    ]
+
+
+def _may_have_format(evidence: Evidence) -> bool:
+    integers = evidence.integer + evidence.fraction == evidence.present > 0
+    return evidence.formatted > 0 or (integers and evidence.integer_digits >= _LONG_DIGITS)
+
+
+def _filled(quoted: Sequence[str | None], count: int) -> list[str | None]:
+    return [quoted[position] if position < len(quoted) else None for position in range(count)]
+
+
+def _counted(
+    connection: DuckDBPyConnection, texts: Sequence[str], relation: str, quoted: Sequence[str | None]
+) -> list[Evidence]:
     if not texts:
         return []
     if len(texts) <= _AT_ONCE:
         return read_evidence(rows(connection, evidence_query(texts, relation, quoted))[0])
-    marks = [quoted[position] if position < len(quoted) else None for position in range(len(texts))]
+    marks = _filled(quoted, len(texts))
     slots = [f"{text} AS t{position}" for position, text in enumerate(texts)]
     slots += [f"{mark} AS q{position}" for position, mark in enumerate(marks) if mark]
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {_TEXTS} AS SELECT {', '.join(slots)} FROM {relation}")
@@ -78,7 +111,11 @@ def evidence_query(texts: Sequence[str], relation: str, quoted: Sequence[str | N
 def read_evidence(row: Sequence[object]) -> list[Evidence]:
     """The evidence for each text expression of an `evidence_query`, from its row."""
     numbers = [int(str(value or 0)) for value in row]
-    return [Evidence(*numbers[start : start + _COLUMNS]) for start in range(0, len(numbers), _COLUMNS)]
+    found = []
+    for start in range(0, len(numbers), _COLUMNS):
+        counts: dict[str, Any] = dict(zip(_FIELDS, numbers[start : start + _COLUMNS], strict=True))
+        found.append(Evidence(**counts))
+    return found
 
 
 def _form(text: str, quoted: str | None) -> str:
@@ -94,6 +131,7 @@ def _form(text: str, quoted: str | None) -> str:
         f"WHEN regexp_full_match({value}, {literal(form)}) AND TRY_CAST({value} AS {kind}) IS NOT NULL THEN '{name}'"
         for name, (form, kind) in _TIMES.items()
     ]
+    cases.append(f"WHEN regexp_full_match({value}, {literal(MAY_HAVE_FORMAT)}) THEN 'formatted'")
     return f"CASE {' '.join(cases)} ELSE 'other' END"
 
 
@@ -104,6 +142,10 @@ def _counts(value: str, form: str) -> list[str]:
     long = f"CASE WHEN {form} = 'fraction' THEN {significant} > {EXACT_DOUBLE_DIGITS} ELSE false END"
     exact = f"CASE WHEN {long} THEN CAST(TRY_CAST({value} AS DOUBLE) AS VARCHAR) = {value} ELSE false END"
     integer = f"CASE WHEN TRY_CAST({value} AS BIGINT) IS NULL THEN greatest({digits}, 20) ELSE least({digits}, 19) END"
+    local = (
+        f"CASE WHEN {form} = 'timestamp' THEN NOT regexp_matches({value}, {literal(_OFFSET)}) ELSE false END"
+    )
+    not_finite = f"CASE WHEN {form} = 'exponent' THEN regexp_full_match({value}, {literal(_NOT_FINITE)}) ELSE false END"
     whole = f"strlen(ltrim(split_part({value}, '.', 1), '+-'))"
     return [
         f"count(*) FILTER ({form} <> 'null')",
@@ -113,4 +155,7 @@ def _counts(value: str, form: str) -> list[str]:
         f"count(*) FILTER ({exact})",
         f"coalesce(max(CASE {form} WHEN 'integer' THEN {integer} WHEN 'fraction' THEN {whole} END), 0)",
         f"coalesce(max(CASE {form} WHEN 'fraction' THEN strlen({value}) - strpos({value}, '.') END), 0)",
+        f"count(*) FILTER ({not_finite})",
+        f"count(*) FILTER ({local})",
+        f"count(*) FILTER ({form} = 'formatted')",
     ]

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from quarterlake.domain.errors import DiskFullError, TransientError, UnreadableFileError
+from quarterlake.domain.errors import DiskFullError, MisreadError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_MIXED_LINE_ENDS = "state machine reached an invalid state"
-"""What DuckDB 2.0 says of a delimited file whose lines end in different ways."""
 _NO_ROOM = ("no space left", "disk quota", "could not write", "file too large")
 
 
@@ -48,7 +46,7 @@ def environment_faults(scratch: Path) -> Iterator[None]:
 
 @contextmanager
 def reading(name: str, path: Path) -> Iterator[None]:
-    """Raise UnreadableFileError for what DuckDB cannot read in the file at `path`, which the user knows as `name`.
+    """Raise MisreadError for what DuckDB cannot read in the file at `path`, which the user knows as `name`.
 
     Our own mistakes pass.
     """
@@ -63,14 +61,8 @@ def reading(name: str, path: Path) -> Iterator[None]:
     ):
         raise
     except duckdb.Error as fault:
-        if _MIXED_LINE_ENDS in str(fault):
-            raise UnreadableFileError(
-                f"{name} mixes line ends (LF, CRLF or CR; a CR within a field must be quoted). "
-                "Write it with one kind of line end and send it again."
-            ) from fault
-        raise UnreadableFileError(
-            f"{name} cannot be read: {_first_line(fault).replace(str(path), name)}"
-        ) from fault
+        said = _first_line(fault).replace(str(path), name)
+        raise MisreadError(f"{name} cannot be read: {said}", said) from fault
 
 
 def _first_line(fault: Exception) -> str:

@@ -1,6 +1,7 @@
 """Counting and finding the records of a JSON file from its bytes alone.
 
-Two shapes are known: one value a line (NDJSON, where blank lines are no records), and one array of records.
+Three forms are known: one value a line (NDJSON, where blank lines are no records), one array of records, and values one after
+another. The last two are counted here by depth alone; `json_scan` finds their places by other code.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ import re
 from typing import TYPE_CHECKING, BinaryIO
 
 from quarterlake.domain.errors import UnreadableFileError
+from quarterlake.processing.json_scan import UnevenError, json_text
 from quarterlake.processing.record_search import (
     CHUNK_BYTES,
     LOOK_BYTES,
+    RAW_BYTES,
     Location,
     Stretch,
     Survey,
+    count_newlines,
     locate,
     read_parts,
     survey,
@@ -22,6 +26,7 @@ from quarterlake.processing.record_search import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 _SPACE = b" \t\r\n"
 _LINE = re.compile(rb"([^ \t\r\n][^\n]*)")
@@ -59,6 +64,53 @@ def count_array_json(stream: BinaryIO, *, chunk_bytes: int = CHUNK_BYTES) -> int
     return array.finish()
 
 
+def count_values_json(stream: BinaryIO, *, chunk_bytes: int = CHUNK_BYTES) -> int:
+    """Return the number of values that follow each other in a decompressed JSON file, with commas between them or not.
+
+    What stands between objects and lists is one value up to the next. Raises UnreadableFileError where brackets do not match.
+    """
+    values = _ValueCounter()
+    for part in read_parts(stream, chunk_bytes):
+        values.advance(part.data, part.offset)
+    return values.finish()
+
+
+def locate_json(path: Path, ordinals: Sequence[int]) -> dict[int, Location]:
+    """Find records of a JSON array, or of values one after another, by their ascending places from 0."""
+    wanted = iter(ordinals)
+    next_ = next(wanted, None)
+    found: dict[int, Location] = {}
+    line, seen = 1, 0
+    with json_text(path) as text:
+        for ordinal, (start, end) in enumerate(text.records()):
+            if next_ is None:
+                break
+            if ordinal < next_:
+                continue
+            line += count_newlines(text.data[seen:start])
+            seen = start
+            raw = text.data[start : min(end, start + RAW_BYTES)].decode(errors="replace")
+            found[ordinal] = Location(line, start, raw)
+            next_ = next(wanted, None)
+    return found
+
+
+def one_a_line(name: str, path: Path) -> Iterator[bytes]:
+    """The records of a JSON array, or of values one after another, as NDJSON.
+
+    Raises UnreadableFileError where brackets or quotes do not match.
+    """
+    with json_text(path) as text:
+        try:
+            for start, end in text.records():
+                yield text.data[start:end].replace(b"\n", b" ").replace(b"\r", b" ") + b"\n"
+        except UnevenError as broken:
+            raise UnreadableFileError(
+                f"{name}: its JSON has brackets or quotes that do not match, at byte {broken.at}: it was cut off or is broken there. "
+                "Send it again, or as one record a line, where only a broken line is rejected."
+            ) from broken
+
+
 class _LineSplitter:
     """Knows the records of NDJSON: lines with something other than white space in them."""
 
@@ -77,6 +129,10 @@ class _LineSplitter:
             lines = sum(1 for _ in _LINE.finditer(text))
         return lines - bool(before), newlines
 
+    def plain_starts(self, carry: bytes, data: bytes) -> list[int] | None:  # noqa: ARG002
+        """See `Splitter`: lines of JSON may be blank and are looked at one by one."""
+        return None
+
     def gap(self, data: bytes) -> int:  # noqa: ARG002 - the protocol's; the parser drops no lines of JSON
         """Return 0: places are among all lines."""
         return 0
@@ -90,37 +146,29 @@ class _LineSplitter:
             yield Stretch(found.start() - before, end - before, ended)
 
 
-class _ArrayCounter:
-    """Counts commas at depth one, outside strings."""
+class _Counter:
+    """Follows the depth of brackets outside strings."""
+
+    _folds = 0  # only within what closes last may records be folded away before they are counted
 
     def __init__(self) -> None:
         self._carry = b""  # a quote within a string, and a backslash whose partner is to come
         self._depth = 0
-        self._commas = 0
-        self._filled = False  # something lies between the array's brackets
-        self._opened = self._closed = False
 
     def advance(self, data: bytes, offset: int) -> None:
         """Take in the next part, which begins at `offset`."""
         plain = self._without_strings(data).translate(None, _SPACE)
-        for _ in range(_FOLDS if self._depth else 0):
+        for _ in range(self._folds if self._depth else 0):
             plain, folded = _SIMPLE.subn(b"0", plain)
             if not folded:
                 break
         self._follow(plain, f"between bytes {offset} and {offset + len(data)}")
 
-    def finish(self) -> int:
-        """Return the number of elements."""
-        if not self._opened:
-            raise UnreadableFileError(
-                "the JSON file is empty: an array was expected; write `[]` for no records"
-            )
-        if not self._closed:
-            raise UnreadableFileError(
-                f"the JSON array is not closed: the file ends at depth {self._depth}, after element "
-                f"{self._commas}; it was probably cut off: provide the whole file"
-            )
-        return self._commas + 1 if self._filled else 0
+    def _turn(self, bracket: bytes, where: str) -> None:
+        raise NotImplementedError
+
+    def _between(self, text: bytes, where: str) -> None:
+        raise NotImplementedError
 
     def _without_strings(self, data: bytes) -> bytes:
         """Put one quote for each string.
@@ -146,12 +194,38 @@ class _ArrayCounter:
             self._turn(bracket[0], where)
         self._between(plain[position:], where)
 
+
+class _ArrayCounter(_Counter):
+    """Counts what is not empty between commas at depth one."""
+
+    _folds = _FOLDS
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._elements = 0
+        self._filled = False  # something lies between the last comma and here
+        self._opened = self._closed = False
+
+    def finish(self) -> int:
+        """Return the number of elements."""
+        if not self._opened:
+            raise UnreadableFileError(
+                "the JSON file is empty: an array was expected; write `[]` for no records"
+            )
+        if not self._closed:
+            raise UnreadableFileError(
+                f"the JSON array is not closed: the file ends at depth {self._depth}, after element "
+                f"{self._elements}; it was probably cut off: provide the whole file"
+            )
+        return self._elements
+
     def _turn(self, bracket: bytes, where: str) -> None:
         if not self._opened:
             self._require(met=bracket == b"[", problem="does not begin with an array", where=where)
             self._opened = True
         elif not self._closed:
-            self._filled = self._filled or bracket in b"[{"
+            if bracket in b"[{":
+                self._fill()
         else:
             self._require(met=False, problem="goes on after its array", where=where)
         self._depth += 1 if bracket in b"[{" else -1
@@ -163,7 +237,16 @@ class _ArrayCounter:
         self._require(met=self._opened, problem="does not begin with an array", where=where)
         self._require(met=not self._closed, problem="goes on after its array", where=where)
         if self._depth == 1:
-            self._commas += text.count(b",")
+            first, *others = text.split(b",")
+            if first:
+                self._fill()
+            if others:
+                self._elements += sum(map(bool, others))
+                self._filled = bool(others[-1])
+
+    def _fill(self) -> None:
+        if self._depth == 1 and not self._filled:
+            self._elements += 1
             self._filled = True
 
     @staticmethod
@@ -172,3 +255,35 @@ class _ArrayCounter:
             raise UnreadableFileError(
                 f"the JSON file {problem}, {where}: write one array of records, or one record a line"
             )
+
+
+class _ValueCounter(_Counter):
+    """Counts what opens at depth zero, and what else stands there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._values = 0
+        self._stray = False
+
+    def finish(self) -> int:
+        """Return the number of values."""
+        if self._depth:
+            raise UnreadableFileError(
+                f"the JSON file ends at depth {self._depth}, after value {self._values}: it was probably cut off: provide the whole file"
+            )
+        return self._values
+
+    def _turn(self, bracket: bytes, where: str) -> None:
+        if bracket in b"[{":
+            self._values += not self._depth
+            self._stray = False
+            self._depth += 1
+            return
+        self._depth -= 1
+        if self._depth < 0:
+            raise UnreadableFileError(f"the JSON file closes a bracket that is not open, {where}")
+
+    def _between(self, text: bytes, where: str) -> None:  # noqa: ARG002 - that of an array says where
+        if not self._depth and text.strip(b","):
+            self._values += not self._stray
+            self._stray = True

@@ -16,20 +16,23 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-    from quarterlake.domain.column_types import ColumnType
+    from quarterlake.domain.contract import Column
     from quarterlake.domain.inference import Evidence
+    from quarterlake.processing.drift import RowRule
 
 MISFITS = "misfit_records"
 """The temporary table that holds a file's misfits: `ordinal`, `failing`, `_raw`, `bad` (for each column: whether it fails)."""
 
-_NO_TIME, _NO_YEAR, BROKEN = -1, -2, -3
+_NO_TIME, _NO_YEAR, BROKEN, TWICE = -1, -2, -3, -4
+_RULED = -10
 """What stands for the place of a failing column where none of them fails by itself."""
 
 
 class Misfit(NamedTuple):
     """A record that the reader could cut into fields but that did not fit: its place among those, and its texts.
 
-    One that is no record at all has a text more than there are columns: its own, where that is known.
+    One that is no record at all has a text more than there are columns: its own, where that is known; one with two fields of
+    one name has two more.
     """
 
     ordinal: int
@@ -41,10 +44,16 @@ class Misfit(NamedTuple):
 class Explained:
     """What is known of a file's misfits: their evidence by column, their number by column and reason."""
 
-    columns: Sequence[tuple[str, ColumnType]]
+    columns: Sequence[Column]
     misfits: Mapping[str, Evidence]
     by_column: Mapping[int, int]
     time: str | None
+    rules: Sequence[RowRule] = ()
+
+    @property
+    def ruled(self) -> Mapping[int, int]:
+        """The number of records that each rule for drift rejects."""
+        return {_RULED - failing: count for failing, count in self.by_column.items() if failing <= _RULED}
 
     @classmethod
     def nothing(cls) -> Explained:
@@ -53,32 +62,41 @@ class Explained:
 
     def column(self, failing: int) -> str | None:
         """The name of the column at fault."""
-        if failing == BROKEN:
+        if failing in {BROKEN, TWICE}:
             return None
-        return self.columns[failing][0] if failing >= 0 else self.time
+        if failing <= _RULED:
+            return self.rules[_RULED - failing].drift.column
+        return self.columns[failing].name if failing >= 0 else self.time
 
     def reason(self, failing: int) -> str:
         """Why a record with this failing column was rejected."""
         if failing == BROKEN:
             return "not a JSON object"
+        if failing == TWICE:
+            return "two fields of one name in one JSON object"
+        if failing <= _RULED:
+            return self.rules[_RULED - failing].reason
         if failing == _NO_YEAR:
             return f"the record time is not in the years {MIN_YEAR} to {MAX_YEAR}"
-        return reason_for(self.columns[failing][1]) if failing >= 0 else "no record time"
+        if failing < 0:
+            return "no record time"
+        return reason_for(self.columns[failing].type, self.columns[failing].format)
 
 
 def explain_misfits(
     connection: DuckDBPyConnection,
     staged: Path,
-    columns: Sequence[tuple[str, ColumnType]],
+    columns: Sequence[Column],
     time: str | None,
+    rules: Sequence[RowRule] = (),
 ) -> Explained:
     """Find the first failing column of each flagged row of a staged file, and what the failing values look like.
 
-    `time` is the name of the record time's column.
+    `time` is the name of the record time's column, `rules` those for drift that reject records.
     """
     conditions = [
-        misfits(identifier(name), f"_raw[{position}]", kind) or "false"
-        for position, (name, kind) in enumerate(columns, start=1)
+        misfits(identifier(column.name), f"_raw[{position}]", column.type, column.nulls) or "false"
+        for position, column in enumerate(columns, start=1)
     ]
     otherwise = (
         f"CASE WHEN {identifier(time)} IS NOT NULL THEN {_NO_YEAR} ELSE {_NO_TIME} END"
@@ -86,11 +104,12 @@ def explain_misfits(
         else str(_NO_TIME)
     )
     flagged = (
-        f"SELECT file_row_number AS ordinal, _raw, [{', '.join(conditions)}] AS bad, {otherwise} AS otherwise "
+        f"SELECT file_row_number AS ordinal, _raw, [{', '.join(conditions)}] AS bad, {otherwise} AS otherwise, {'_drift' if rules else 'NULL'} AS drift "
         f"FROM read_parquet({literal(staged)}, file_row_number = true) WHERE _raw IS NOT NULL"
     )
+    ruled = f"WHEN drift IS NOT NULL THEN {_RULED} - drift " if rules else ""
     first = (
-        f"CASE WHEN len(_raw) > {len(columns)} THEN {BROKEN} "
+        f"CASE WHEN len(_raw) > {len(columns) + 1} THEN {TWICE} WHEN len(_raw) > {len(columns)} THEN {BROKEN} {ruled}"
         "WHEN list_contains(bad, true) THEN list_position(bad, true) - 1 ELSE otherwise END"
     )
     connection.execute(
@@ -100,12 +119,12 @@ def explain_misfits(
     found = rows(connection, f"SELECT failing, count(*), {any_bad} FROM {MISFITS} GROUP BY 1 ORDER BY 1")
     failed = [position for position in range(len(columns)) if any(row[position + 2] for row in found)]
     by_column = {int(str(row[0])): int(str(row[1])) for row in found}
-    return Explained(columns, _evidence(connection, columns, failed), by_column, time)
+    return Explained(columns, _evidence(connection, columns, failed), by_column, time, rules)
 
 
 def _evidence(
-    connection: DuckDBPyConnection, columns: Sequence[tuple[str, ColumnType]], failed: Sequence[int]
+    connection: DuckDBPyConnection, columns: Sequence[Column], failed: Sequence[int]
 ) -> dict[str, Evidence]:
     texts = [f"CASE WHEN bad[{position + 1}] THEN _raw[{position + 1}] END" for position in failed]
     found = gather_evidence(connection, texts, MISFITS)
-    return {columns[position][0]: replace(e, nulls=0) for position, e in zip(failed, found, strict=True)}
+    return {columns[position].name: replace(e, nulls=0) for position, e in zip(failed, found, strict=True)}

@@ -11,26 +11,34 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import duckdb
+import msgspec
 
 from quarterlake.domain.column_types import Kind
-from quarterlake.domain.errors import ContractError, UnreadableFileError
+from quarterlake.domain.drift import Drift, DriftKind, DriftPolicy
+from quarterlake.domain.errors import ContractError, MisreadError, UnreadableFileError
 from quarterlake.domain.parsed import ParsedFile, StoredColumn
 from quarterlake.domain.periods import MAX_YEAR, MIN_YEAR
-from quarterlake.processing.casts import misfits, stored
+from quarterlake.processing.casts import local_instant, misfits, stored
+from quarterlake.processing.contradictions import refuse_contradicted
+from quarterlake.processing.drift import DriftError, Met, counted, meet, type_drift
 from quarterlake.processing.faults import reading
 from quarterlake.processing.misfits import Explained, explain_misfits
 from quarterlake.processing.rejects import survey_records, write_rejects
 from quarterlake.processing.relations import DROPPED, DROPPED_SCANS, Relation, SourceColumn, relation_of
-from quarterlake.processing.sources import PlainSource, plain_source
+from quarterlake.processing.sources import Format, PlainSource, plain_source
 from quarterlake.processing.sql import identifier, literal, parquet_options, rows, type_name
+from quarterlake.processing.two_paths import holds_another_table, read_either_way
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
 
     from quarterlake.domain.contract import Column, Contract
+
+_ORDERED = frozenset({Format.DELIMITED, Format.PARQUET})
+"""The formats whose columns have an order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,66 +72,111 @@ def parse_file(connection: DuckDBPyConnection, job: ParseJob, scratch: Path) -> 
     Raises TransientError and DiskFullError only, for what the machine lacks.
     """
     try:
-        with plain_source(job.name, job.raw, scratch) as source, reading(job.name, source.path):
-            return _parse(connection, job, source, scratch)
+        with (
+            plain_source(job.name, job.raw, scratch, job.contract.reading) as source,
+            reading(job.name, source.path),
+        ):
+            names = [column.source for column in job.contract.columns]
+            relation = relation_of(connection, source, names, job.contract.reading)
+            return read_either_way(
+                source,
+                relation,
+                job.contract.reading,
+                scratch,
+                lambda found: _parse(connection, job, source, found, scratch),
+            )
     except UnreadableFileError as refused:
         document = ParsedFile(
             id=job.id,
             origin=job.origin,
             sha256=job.sha256,
             parse_id=job.contract.parse_id,
+            drift=refused.drift if isinstance(refused, DriftError) else (),
             error=str(refused),
         )
         return ParseOutcome(document, None, None)
 
 
-def _parse(connection: DuckDBPyConnection, job: ParseJob, source: PlainSource, scratch: Path) -> ParseOutcome:
+def _parse(
+    connection: DuckDBPyConnection, job: ParseJob, source: PlainSource, relation: Relation, scratch: Path
+) -> ParseOutcome:
     contract = job.contract
-    relation = relation_of(connection, source, [column.source for column in contract.columns])
-    matched = match_columns(relation, contract)
-    _check_matched(job, relation, matched)
+    met = meet(job.name, relation, contract, ordered=source.format in _ORDERED)
+    matched = met.matched
+    check_matched(job, relation, matched)
     staged = scratch / f"{job.id}.staged.parquet"
     connection.execute(f"DROP TABLE IF EXISTS {DROPPED}; DROP TABLE IF EXISTS {DROPPED_SCANS}")
     present = [column for column in contract.columns if column.name in matched]
     # Written once and read once or twice: what zstd saves in size it takes in time.
     options = parquet_options((column.type for column in present), compression="snappy")
-    query = typed_query(relation, contract, matched, job.name_time)
+    query = typed_query(relation, contract, met, job.name_time)
     with local_times(connection, contract):
         staged_rows = rows(connection, f"COPY ({query}) TO {literal(staged)} ({options})")[0][0]
 
     months, nulls = _accepted(connection, staged, present)
     found = Explained.nothing()
     if int(str(staged_rows)) > sum(months.values()):
-        typed = [(c.name, c.type) for c in present]
-        found = explain_misfits(connection, staged, typed, contract.record_time)
+        found = explain_misfits(connection, staged, present, contract.record_time, met.rules)
+        refuse_contradicted(connection, job.name, staged, present, found.misfits)
+    drift = (
+        *met.drift,
+        *type_drift(job.name, contract, found.misfits),
+        *_filled(connection, staged, met, present),
+    )
     rejects = scratch / f"{job.id}.rejects.parquet"
     surveyed = survey_records(connection, source, relation)
+    _refuse_other_table(job, source, relation, blank=surveyed.blank)
     counts = write_rejects(connection, source, relation, surveyed, found, rejects)
     rejected = sum(counts.values())
     records = surveyed.records
     if records != sum(months.values()) + rejected:
-        raise UnreadableFileError(
+        raise MisreadError(
             f"{job.name}: {records} records counted in its bytes, but the parser gave {sum(months.values())} rows and {rejected} rejects. "
             "The file is left out until this is understood; please report it with the file.",
+            "its rows and rejects are not as many as the records in the file's bytes",
         )
     data = _by_month(connection, staged, months, options)
-    document = ParsedFile(
+    document = msgspec.structs.replace(
+        clean_document(job, relation, met, records, months, nulls),
+        rejected=rejected,
+        misfits=found.misfits,
+        reject_counts=counts,
+        drift=counted(drift, found.ruled),
+    )
+    return ParseOutcome(document, data if months else None, rejects if rejected else None)
+
+
+def clean_document(
+    job: ParseJob,
+    relation: Relation,
+    met: Met,
+    records: int,
+    months: Mapping[str, int],
+    nulls: Mapping[str, int],
+) -> ParsedFile:
+    """The document of a file whose records are all accepted."""
+    contract = job.contract
+    present = [column for column in contract.columns if column.name in met.matched]
+    return ParsedFile(
         id=job.id,
         origin=job.origin,
         sha256=job.sha256,
         parse_id=contract.parse_id,
         records=records,
-        rejected=rejected,
         months=months,
-        columns=tuple(StoredColumn(c.name, c.type) for c in present),
+        columns=tuple(StoredColumn(c.name, c.type, c.format, c.nulls) for c in present),
         nulls=nulls,
-        misfits=found.misfits,
-        reject_counts=counts,
-        unknown=tuple(c.name for c in relation.columns if c not in matched.values()),
-        missing=tuple(c.name for c in contract.columns if c.name not in matched),
+        unknown=met.unknown,
+        missing=tuple(c.name for c in contract.columns if c.name not in met.matched),
         dialect=relation.described,
+        drift=met.drift,
     )
-    return ParseOutcome(document, data if months else None, rejects if rejected else None)
+
+
+def _refuse_other_table(job: ParseJob, source: PlainSource, relation: Relation, *, blank: bool) -> None:
+    dialect = relation.dialect
+    if blank and dialect is not None and holds_another_table(source.path, dialect, job.contract.reading):
+        raise MisreadError(f"{job.name} holds more than one table.", "another table follows a blank line")
 
 
 @contextmanager
@@ -144,16 +197,8 @@ def local_times(connection: DuckDBPyConnection, contract: Contract) -> Iterator[
         connection.execute("SET TimeZone = 'UTC'")
 
 
-def match_columns(relation: Relation, contract: Contract) -> dict[str, SourceColumn]:
-    """The file's column for each of the contract's, by name and never by position; case decides only between two."""
-    exact = {column.name: column for column in relation.columns}
-    exact |= {column.spelled: column for column in reversed(relation.columns) if column.spelled}
-    folded = {column.name.casefold(): column for column in relation.columns}
-    found = {c.name: exact.get(c.source) or folded.get(c.source.casefold()) for c in contract.columns}
-    return {name: column for name, column in found.items() if column is not None}
-
-
-def _check_matched(job: ParseJob, relation: Relation, matched: Mapping[str, SourceColumn]) -> None:
+def check_matched(job: ParseJob, relation: Relation, matched: Mapping[str, SourceColumn]) -> None:
+    """Raise UnreadableFileError where a file lacks the columns without which none of its records counts."""
     contract = job.contract
     if not matched:
         names = ", ".join(column.name for column in relation.columns[:20])
@@ -174,38 +219,63 @@ def _check_matched(job: ParseJob, relation: Relation, matched: Mapping[str, Sour
 
 
 def typed_query(
-    relation: Relation, contract: Contract, matched: Mapping[str, SourceColumn], name_time: str | None
+    relation: Relation, contract: Contract, met: Met, name_time: str | None, carried: Sequence[str] = ()
 ) -> str:
-    """A query for the records in the file's order: typed columns, `_month` (202607), and the texts of a misfit in `_raw`."""
-    columns = [column for column in contract.columns if column.name in matched]
+    """A query for the records in the file's order: typed columns, `_month` (202607), and the texts of a misfit in `_raw`.
+
+    Under rules for drift `_drift` numbers the rule that rejects a record, `_filled` says of the columns that may be filled which were; `carried`
+    are further columns of the relation.
+    """
+    columns = [column for column in contract.columns if column.name in met.matched]
     values, texts, bad = [], [], ["_month IS NULL"]
+    filled = []
     for position, column in enumerate(columns):
-        given = matched[column.name]
-        native = _native_value(given, column)
+        given = met.matched[column.name]
+        native = _native_value(given, column, contract.timezone)
         values.append(
-            f"{native or stored(given.text, column.type, contract.timezone)} AS {identifier(column.name)}"
+            f"{native or stored(given.text, column.type, contract.timezone, column.format, column.nulls)} AS {identifier(column.name)}"
         )
         texts.append(f"t{position} := {given.text}")
-        if not native and (misfit := misfits(identifier(column.name), f"_raw.t{position}", column.type)):
+        misfit = misfits(identifier(column.name), f"_raw.t{position}", column.type, column.nulls)
+        checked = not native or not given.exact or (given.local and contract.timezone != "UTC")
+        if column.name in met.filled:
+            filled.append((misfit if checked else None) or "false")
+        elif misfit and checked:
             bad.append(misfit)
     if relation.broken:
         texts += [f"broken := {relation.broken}", f"whole := {relation.whole}"]
-    inner = f"SELECT {', '.join(values)}, struct_pack({', '.join(texts)}) AS _raw FROM {relation.sql}"
+    if relation.twice:
+        texts.append(f"twice := {relation.twice}")
+    own = [*carried]
+    if met.rules:
+        cases = " ".join(f"WHEN {rule.condition} THEN {number}" for number, rule in enumerate(met.rules))
+        values.append(f"CAST(CASE {cases} END AS INTEGER) AS _drift")
+        bad.append("_drift IS NOT NULL")
+        own.append("_drift")
+    inner = f"SELECT {', '.join([*values, *carried])}, struct_pack({', '.join(texts)}) AS _raw FROM {relation.sql}"
     time = _time(contract, name_time)
     names = ", ".join(identifier(column.name) for column in columns)
     kept = "" if contract.record_time else f", {time} AS _time"
     raw = ", ".join(f"_raw.t{position}" for position in range(len(columns)))
     broken = f"WHEN _raw.broken THEN [{raw}, _raw.whole] " if relation.broken else ""
+    broken += f"WHEN _raw.twice THEN [{raw}, _raw.whole, NULL] " if relation.twice else ""
+    if filled:
+        own.append(f"CASE WHEN {' OR '.join(filled)} THEN [{', '.join(filled)}] END AS _filled")
+    also = "".join(f", {column}" for column in own)
     placed = f"SELECT *, {_month(time, contract)} AS _month FROM ({inner})"
-    return f"SELECT {names}{kept}, _month, CASE {broken}WHEN {' OR '.join(bad)} THEN [{raw}] END AS _raw FROM ({placed})"
+    return f"SELECT {names}{kept}, _month, CASE {broken}WHEN {' OR '.join(bad)} THEN [{raw}] END AS _raw{also} FROM ({placed})"
 
 
-def _native_value(given: SourceColumn, column: Column) -> str | None:
-    """The value as the file's own type gives it, where no check of its text is needed."""
-    if given.native is None or given.value is None or column.type.kind is Kind.NULL:
+def _native_value(given: SourceColumn, column: Column, zone: str) -> str | None:
+    """The value as the file's own type gives it, where no check of its text is needed but for what is not `exact`."""
+    if given.native is None or given.value is None or column.type.kind is Kind.NULL or column.nulls:
         return None
     if given.native == column.type:
-        return f"CAST({given.value} AS {type_name(column.type)})"
+        return (
+            local_instant(given.value, zone)
+            if given.local
+            else f"CAST({given.value} AS {type_name(column.type)})"
+        )
     return None
 
 
@@ -241,6 +311,20 @@ def _accepted(
         for position, column in enumerate(columns, start=2)
     }
     return months, {name: count for name, count in nulls.items() if count}
+
+
+def _filled(connection: DuckDBPyConnection, staged: Path, met: Met, columns: list[Column]) -> list[Drift]:
+    """The columns in which misfits became null, with their numbers."""
+    names = [column.name for column in columns if column.name in met.filled]
+    if not names:
+        return []
+    counts = ", ".join(f"count(*) FILTER (_filled[{position}])" for position in range(1, len(names) + 1))
+    found = rows(connection, f"SELECT {counts} FROM read_parquet({literal(staged)}) WHERE _raw IS NULL")[0]
+    return [
+        Drift(DriftKind.TYPE, DriftPolicy.NULL_FILL, name, records=int(str(count)))
+        for name, count in zip(names, found, strict=True)
+        if count
+    ]
 
 
 def _by_month(connection: DuckDBPyConnection, staged: Path, months: Mapping[str, int], options: str) -> Path:

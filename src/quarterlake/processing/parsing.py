@@ -12,7 +12,9 @@ from quarterlake.domain.naming import NameTimestamp, timestamp_in
 from quarterlake.domain.parsed import ParsedFile, origin_of, parsed_id, reusable
 from quarterlake.domain.periods import PeriodKind
 from quarterlake.lake import documents, keys
+from quarterlake.processing.drift import still_missing
 from quarterlake.processing.engines.port import ParseRequest
+from quarterlake.processing.replays import nothing_of, standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from quarterlake.processing.engines.port import Engine
 
 _LONGEST_DAYS = {PeriodKind.MONTH: 31, PeriodKind.QUARTER: 92, PeriodKind.YEAR: 366}
+
+_WRITTEN_AT_ONCE = 128
+_MANY = 10_000
+"""A file with so many records is noted as soon as it is parsed, so that a killed run need not parse it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +48,70 @@ class Parsing:
 
         Corrected landings are parsed too, since the ledger counts their records; duplicates are not.
         """
-        counted = [landing.manifest for landing in landings if landing.duplicate_of is None]
-        wanted = {manifest.sequence: self._id(manifest, contract) for manifest in counted}
+        counted = [landing for landing in landings if landing.duplicate_of is None]
+        files = [landing.manifest for landing in counted if landing.manifest.replay is None]
+        wanted = {manifest.sequence: self._id(manifest, contract) for manifest in files}
         found = self.known(dataset, wanted)
-        missing = [manifest for manifest in counted if manifest.sequence not in found]
+        missing = [manifest for manifest in files if manifest.sequence not in found]
         if before is not None and missing:
             found |= self._reuse(dataset, missing, contract, before)
             missing = [manifest for manifest in missing if manifest.sequence not in found]
-        return found | self._parse(dataset, missing, contract)
+        found |= self._parse(dataset, [self._request(manifest, contract) for manifest in missing])
+        # Which lines of a replay count is seen when its original is parsed.
+        replays = [landing for landing in counted if landing.manifest.replay is not None]
+        return found | self._replays(dataset, replays, contract, found, parse=True)
+
+    def known_of(
+        self, dataset: str, contract: Contract, landings: Sequence[Landing]
+    ) -> dict[int, ParsedFile]:
+        """What of the landings has been parsed under a contract, live or not, by their sequence."""
+        files = [landing.manifest for landing in landings if landing.manifest.replay is None]
+        found = self.known(dataset, {manifest.sequence: self._id(manifest, contract) for manifest in files})
+        replays = [landing for landing in landings if landing.manifest.replay is not None]
+        return found | self._replays(dataset, replays, contract, found, parse=False)
+
+    def _replays(
+        self,
+        dataset: str,
+        replays: Sequence[Landing],
+        contract: Contract,
+        found: Mapping[int, ParsedFile],
+        *,
+        parse: bool,
+    ) -> dict[int, ParsedFile]:
+        stands = {
+            landing.manifest.sequence: standing(
+                self.engine,
+                landing,
+                None if landing.repairs is None else found.get(landing.repairs),
+                contract,
+                self._deciding_time(landing.manifest, contract),
+            )
+            for landing in replays
+        }
+        manifests = {landing.manifest.sequence: landing.manifest for landing in replays}
+        parsed = {
+            number: nothing_of(manifests[number], stand, contract)
+            for number, stand in stands.items()
+            if not stand.repaired
+        }
+        read = {number: stand for number, stand in stands.items() if stand.repaired}
+        parsed |= self.known(dataset, {number: stand.id for number, stand in read.items()})
+        if parse:
+            requests = [
+                ParseRequest(
+                    stand.id,
+                    stand.origin,
+                    manifests[number],
+                    self.name_time(manifests[number]),
+                    contract,
+                    stand.withheld,
+                )
+                for number, stand in read.items()
+                if number not in parsed
+            ]
+            parsed |= self._parse(dataset, requests)
+        return {number: stands[number].of(file) for number, file in parsed.items()}
 
     def known(self, dataset: str, wanted: Mapping[int, str]) -> dict[int, ParsedFile]:
         """Those documents, by sequence, that are there already."""
@@ -61,10 +123,6 @@ class Parsing:
             if (key := keys.parsed(dataset, identity, "json")) in there
         }
         return dict(zip(held, documents.read_many(store, list(held.values()), ParsedFile), strict=True))
-
-    def identities(self, landings: Sequence[Landing], contract: Contract) -> dict[int, str]:
-        """What each landing, live or not, is memoised by under a contract."""
-        return {landing.manifest.sequence: self._id(landing.manifest, contract) for landing in landings}
 
     def name_time(self, manifest: Manifest) -> str | None:
         """The instant that the file's name gives, where it is no vaguer than an ingest period."""
@@ -99,30 +157,38 @@ class Parsing:
                     origin=self._origin(manifest, contract),
                     parse_id=contract.parse_id,
                     missing=missing,
+                    drift=still_missing(parsed.drift, contract, missing),
                 )
                 documents.write_once(self.lake.curated, keys.parsed(dataset, again.id, "json"), again)
                 kept[manifest.sequence] = again
         return kept
 
-    def _parse(
-        self, dataset: str, manifests: Sequence[Manifest], contract: Contract
-    ) -> dict[int, ParsedFile]:
-        if not manifests:
+    def _request(self, manifest: Manifest, contract: Contract) -> ParseRequest:
+        return ParseRequest(
+            self._id(manifest, contract),
+            self._origin(manifest, contract),
+            manifest,
+            self.name_time(manifest),
+            contract,
+        )
+
+    def _parse(self, dataset: str, requests: Sequence[ParseRequest]) -> dict[int, ParsedFile]:
+        if not requests:
             return {}
-        self.progress.start(f"parse {dataset}", len(manifests))
-        requests = [
-            ParseRequest(self._id(m, contract), self._origin(m, contract), m, self.name_time(m), contract)
-            for m in manifests
-        ]
+        self.progress.start(f"parse {dataset}", len(requests))
         by_id: dict[str, ParsedFile] = {}
         names = {request.id: request.manifest.source for request in requests}
+        waiting: dict[str, ParsedFile] = {}
         for parsed in self.engine.parse(requests):
-            documents.write_once(self.lake.curated, keys.parsed(dataset, parsed.id, "json"), parsed)
-            by_id[parsed.id] = parsed
+            by_id[parsed.id] = waiting[keys.parsed(dataset, parsed.id, "json")] = parsed
+            if len(waiting) >= _WRITTEN_AT_ONCE or parsed.records >= _MANY:
+                documents.write_all_once(self.lake.curated, waiting)
+                waiting.clear()
             self.progress.step(names[parsed.id])
+        documents.write_all_once(self.lake.curated, waiting)
         return {request.manifest.sequence: by_id[request.id] for request in requests}
 
 
 def stamp_of(manifest: Manifest) -> NameTimestamp | None:
     """The timestamp in a landed file's name."""
-    return timestamp_in(PurePosixPath(manifest.source).name)
+    return timestamp_in(PurePosixPath(manifest.named_after).name)

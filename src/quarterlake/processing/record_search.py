@@ -106,10 +106,14 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """How many records a file has, and how they are spread over it; without spans no record can be found."""
+    """How many records a file has, and how they are spread over it; without spans no record can be found.
+
+    `blank` says whether there are blank lines among them.
+    """
 
     records: int
     spans: Sequence[Span] = ()
+    blank: bool = False
 
 
 class Splitter(Protocol):
@@ -126,6 +130,9 @@ class Splitter(Protocol):
 
     def stretches(self, carry: bytes, data: bytes) -> Iterator[Stretch]:
         """Yield what a part holds of each record, where `carry` was the state before it."""
+
+    def plain_starts(self, carry: bytes, data: bytes) -> list[int] | None:
+        """Where the records that begin in a part do, if each is a line of its own and none is blank; None if not."""
 
 
 def read_parts(stream: BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Part]:
@@ -218,7 +225,10 @@ def _found(
 ) -> Iterator[tuple[int, Location]]:
     for span in surveyed.spans:
         search.enter(span)
-        if search.hit:
+        if search.hit and search.look_plainly(stream, span, splitter):
+            yield from search.take()
+            search.leave()
+        elif search.hit:
             for closer, data in _closer(stream, span, splitter, look_bytes):
                 search.enter(closer)
                 if search.hit:
@@ -321,6 +331,46 @@ class _Search:
             self._extend(data, stretch)
             if self.done and skip is None:
                 break
+
+    def look_plainly(self, stream: BinaryIO, span: Span, splitter: Splitter) -> bool:
+        """Take the wanted records of a span all at once, where its records are lines; False where they are not."""
+        if self._open is not None:
+            return False
+        stream.seek(span.offset)
+        data = stream.read(span.size)
+        starts = splitter.plain_starts(span.carry, data)
+        if starts is None:
+            return False
+        offsets = self._skipped[self._passed : self._passed_after]
+        skips = [bisect_left(starts, offset - span.offset) for offset in offsets]
+        kept = len(starts) - len(skips)
+        if kept != self._kept_after - self._kept or len({*skips, len(starts)}) <= len(skips):
+            return False
+        line = span.line + (bool(span.carry))
+        if self._wants_skipped:
+            for offset, at in zip(offsets, skips, strict=True):
+                self._take_line(offset, span, data, starts, at, line)
+        passed = 0
+        while self._next is not None and self._next < self._kept_after:
+            place = self._next - self._kept
+            while passed < len(skips) and skips[passed] <= place + passed:
+                passed += 1
+            self._take_line(self._next, span, data, starts, place + passed, line)
+            self._next = next(self._wanted, None)
+        return True
+
+    def _take_line(
+        self, key: int, span: Span, data: bytes, starts: Sequence[int], at: int, line: int
+    ) -> None:
+        start = starts[at]
+        ends = starts[at + 1] - 1 if at + 1 < len(starts) else len(data) - data.endswith(b"\n")
+        text = data[start : min(ends, start + RAW_BYTES)]
+        if ends == len(data) and len(text) < RAW_BYTES:
+            self._open = (key, line + at, span.offset + start, bytearray(text))
+        else:
+            self._found[key] = Location(
+                line + at, span.offset + start, text.decode("utf-8", errors="replace")
+            )
 
     def take(self) -> list[tuple[int, Location]]:
         """Return what was found since the last call, with its keys: ordinals, or skipped offsets."""

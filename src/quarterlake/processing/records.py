@@ -22,7 +22,8 @@ Where DuckDB differs, so that its kept and rejected records do not add up to the
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, BinaryIO
 
 from quarterlake.processing.record_search import (
@@ -73,7 +74,8 @@ class TextShape:
 
 def survey_delimited(stream: BinaryIO, shape: TextShape, *, chunk_bytes: int = CHUNK_BYTES) -> Survey:
     """Count the records of a decompressed delimited text file, broken ones included."""
-    return survey(_parts(stream, shape, chunk_bytes), _DelimitedSplitter(shape))
+    splitter = _DelimitedSplitter(shape)
+    return replace(survey(_parts(stream, shape, chunk_bytes), splitter), blank=splitter.blank)
 
 
 def locate_delimited(
@@ -148,6 +150,7 @@ class _DelimitedSplitter:
 
     def __init__(self, shape: TextShape) -> None:
         self.carry = b""
+        self.blank = False
         self._shape = shape
         delimiter, quote = (b"\\x%02x" % ord(byte or b"\0") for byte in (shape.delimiter, shape.quote))
         # Both begin with the bare quote, which the regex engine looks for at memchr's speed.
@@ -168,6 +171,7 @@ class _DelimitedSplitter:
         if folded:
             text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         blank = self._shape.columns > 1 and (b"\n\n" in text or text.startswith(b"\n"))
+        self.blank |= blank
         ends = len(_BLANK_RUN.findall(text)) - text.startswith(b"\n") if blank else text.count(b"\n")
         newlines = count_newlines(data) if quoted or folded or blank else ends
         return ends + bool(self.carry) - bool(before), newlines
@@ -180,6 +184,16 @@ class _DelimitedSplitter:
         for found in self._line.finditer(text):
             end = found.end(1)
             yield Stretch(found.start() - before, end - before, end < len(text))
+
+    def plain_starts(self, carry: bytes, data: bytes) -> list[int] | None:
+        """See `Splitter`: without a quote, a CR or a blank line in it or about to be."""
+        quote = self._shape.quote
+        if self._has_quote(data) or b"\r" in data or (quote and carry.startswith(quote)):
+            return None
+        if b"\n\n" in data or (not carry and data.startswith(b"\n")):
+            return None
+        starts = list(accumulate(map(len, data.splitlines(keepends=True)), initial=0))[:-1]
+        return starts[1:] if carry else starts
 
     def gap(self, data: bytes) -> int:
         """Return how many bytes at the end of the part just taken in lie before the next record's start."""

@@ -6,13 +6,22 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from quarterlake.processing.json_records import count_array_json, locate_lines_json, survey_lines_json
+from quarterlake.domain.errors import MisreadError
+from quarterlake.processing.cutting import STRAY, TOO_LONG
+from quarterlake.processing.json_records import (
+    count_array_json,
+    count_values_json,
+    locate_json,
+    locate_lines_json,
+    survey_lines_json,
+)
 from quarterlake.processing.misfits import BROKEN, MISFITS, Explained, Misfit
-from quarterlake.processing.record_search import Survey
+from quarterlake.processing.record_search import Location, Survey
 from quarterlake.processing.records import TextShape, locate_delimited, locate_dropped, survey_delimited
 from quarterlake.processing.relations import DROPPED, Relation
 from quarterlake.processing.sources import Format, PlainSource
 from quarterlake.processing.sql import literal, rows
+from quarterlake.processing.structure import NOT_UTF8, TOO_FEW, TOO_MANY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,30 +29,31 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-    from quarterlake.processing.record_search import Location
-
 _BATCH = 50_000
 _RAW_LIMIT = 4_096
 """At most this many characters of a rejected record are kept; its place says where the rest lies."""
 
-_TOO_LONG = "a record longer than the reader's limit"
 _DROP_REASONS = {
-    "TOO MANY COLUMNS": "more fields than the header",
-    "MISSING COLUMNS": "fewer fields than the header",
-    "UNQUOTED VALUE": "text after a closing quote, or a quote that is never closed",
-    "INVALID ENCODING": "not UTF-8",
-    "LINE SIZE OVER MAXIMUM": _TOO_LONG,
+    "TOO MANY COLUMNS": TOO_MANY,
+    "MISSING COLUMNS": TOO_FEW,
+    "UNQUOTED VALUE": STRAY,
+    "INVALID ENCODING": NOT_UTF8,
+    "LINE SIZE OVER MAXIMUM": TOO_LONG,
 }
 
 
 class Reject(msgspec.Struct, frozen=True):
-    """One record that was not accepted. `line` counts from 1, `byte_offset` from 0 in the uncompressed file; None where unknown."""
+    """One record that was not accepted. `line` counts from 1, `byte_offset` from 0 in the uncompressed file; None where unknown.
+
+    `record` is its number from 0 in a file that has no lines.
+    """
 
     line: int | None
     byte_offset: int | None
     column: str | None
     reason: str
     raw: str
+    record: int | None = None
 
 
 def write_rejects(
@@ -55,8 +65,9 @@ def write_rejects(
     target: Path,
 ) -> dict[str, int]:
     """Write a file's rejects as Parquet, in the file's order; return their number by reason, nothing written for none."""
-    dropped = dict(_dropped(connection)) if relation.dialect else {}
-    if not dropped and not found.by_column:
+    rewriting = relation.rewriting
+    dropped = dict(_dropped(connection)) if relation.dialect and rewriting is None else {}
+    if not dropped and not found.by_column and not (rewriting and rewriting.counts):
         return {}
     listed = target.with_suffix(".ndjson")
     counts: dict[str, int] = {}
@@ -65,10 +76,8 @@ def write_rejects(
         for reject in _rejects(connection, source, relation, surveyed, found, dropped):
             counts[reject.reason] = counts.get(reject.reason, 0) + 1
             file.write(encoder.encode(reject) + b"\n")
-    types = (
-        "{line: 'BIGINT', byte_offset: 'BIGINT', \"column\": 'VARCHAR', reason: 'VARCHAR', raw: 'VARCHAR'}"
-    )
-    query = f"SELECT * FROM read_json({literal(listed)}, columns = {types}, format = 'newline_delimited') ORDER BY byte_offset, line"
+    types = "{line: 'BIGINT', byte_offset: 'BIGINT', \"column\": 'VARCHAR', reason: 'VARCHAR', raw: 'VARCHAR', record: 'BIGINT'}"
+    query = f"SELECT * FROM read_json({literal(listed)}, columns = {types}, format = 'newline_delimited') ORDER BY byte_offset, line, record"
     connection.execute(f"COPY ({query}) TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)")
     listed.unlink()
     return counts
@@ -80,11 +89,14 @@ def survey_records(connection: DuckDBPyConnection, source: PlainSource, relation
         footer = f"SELECT sum(num_rows) FROM parquet_file_metadata({literal(source.path)})"
         return Survey(int(str(rows(connection, footer)[0][0])))
     with source.path.open("rb") as stream:
+        if relation.rewriting is not None:
+            return Survey(relation.rewriting.count())
         if relation.dialect is not None:
             return survey_delimited(stream, _shape(relation))
         if source.format is Format.NDJSON:
             return survey_lines_json(stream)
-        return Survey(count_array_json(stream))
+        count = count_array_json if source.format is Format.JSON_ARRAY else count_values_json
+        return Survey(count(stream))
 
 
 def _shape(relation: Relation) -> TextShape:
@@ -112,7 +124,7 @@ def _dropped(connection: DuckDBPyConnection) -> Iterator[tuple[int, str]]:
         f"FROM {DROPPED} GROUP BY 1 ORDER BY 1"
     )
     for offset, kind in rows(connection, query):
-        reason = _TOO_LONG if kind is None else _DROP_REASONS.get(str(kind), str(kind).lower())
+        reason = TOO_LONG if kind is None else _DROP_REASONS.get(str(kind), str(kind).lower())
         yield int(str(offset)), reason
 
 
@@ -124,6 +136,10 @@ def _rejects(
     found: Explained,
     dropped: Mapping[int, str],
 ) -> Iterator[Reject]:
+    if relation.rewriting is not None:
+        for one in relation.rewriting.rejects():
+            where = Location(one.line, one.byte_offset, one.raw)
+            yield _reject(source, where, None, _said(one.reason, source))
     if dropped:
         yield from _dropped_rejects(source, relation, surveyed, dropped)
     if not found.by_column:
@@ -134,7 +150,12 @@ def _rejects(
         for misfit in batch:
             place = places.get(misfit.ordinal)
             yield _reject(
-                place, found.column(misfit.failing), found.reason(misfit.failing), _shown(misfit, found)
+                source,
+                place,
+                found.column(misfit.failing),
+                found.reason(misfit.failing),
+                _shown(misfit, found),
+                misfit.ordinal,
             )
 
 
@@ -144,9 +165,19 @@ def _dropped_rejects(
     lost = dict(dropped)
     with source.path.open("rb") as stream:
         for offset, place in locate_dropped(stream, _shape(relation), surveyed, dropped.keys()):
-            yield _reject(place, None, lost.pop(offset))
+            reason = lost.pop(offset)
+            if "\n" in place.raw or "\r" in place.raw:
+                raise MisreadError(
+                    f"{source.name}: a stray quote on line {place.line} took the lines after it with it.",
+                    "a stray quote takes the lines after it with it",
+                )
+            yield _reject(source, place, None, _said(reason, source))
     for reason in lost.values():
-        yield _reject(None, None, reason)
+        yield _reject(source, None, None, reason)
+
+
+def _said(reason: str, source: PlainSource) -> str:
+    return f"not {source.encoding.label}" if reason == NOT_UTF8 and not source.encoding.is_utf8 else reason
 
 
 def _shown(misfit: Misfit, found: Explained) -> str:
@@ -156,10 +187,18 @@ def _shown(misfit: Misfit, found: Explained) -> str:
     return msgspec.json.encode(misfit.texts[: len(found.columns)]).decode()
 
 
-def _reject(place: Location | None, column: str | None, reason: str, shown: str = "") -> Reject:
+def _reject(
+    source: PlainSource,
+    place: Location | None,
+    column: str | None,
+    reason: str,
+    shown: str = "",
+    record: int | None = None,
+) -> Reject:
     if place is None:
-        return Reject(None, None, column, reason, shown[:_RAW_LIMIT])
-    return Reject(place.line, place.byte_offset, column, reason, place.raw[:_RAW_LIMIT])
+        return Reject(None, None, column, reason, shown[:_RAW_LIMIT], record)
+    offset = source.recoding.original(place.byte_offset)
+    return Reject(place.line, offset, column, reason, place.raw[:_RAW_LIMIT])
 
 
 def _locate(
@@ -169,7 +208,11 @@ def _locate(
     ordinals: list[int],
     dropped: Mapping[int, str],
 ) -> dict[int, Location]:
+    if relation.rewriting is not None:
+        return relation.rewriting.locate(ordinals)
     with source.path.open("rb") as stream:
         if relation.dialect is not None:
             return locate_delimited(stream, _shape(relation), surveyed, ordinals, dropped.keys())
-        return locate_lines_json(stream, surveyed, ordinals) if source.format is Format.NDJSON else {}
+        if source.format is Format.NDJSON:
+            return locate_lines_json(stream, surveyed, ordinals)
+    return {} if source.format is Format.PARQUET else locate_json(source.path, ordinals)

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from quarterlake.domain.column_types import (
-    BOOLEAN,
-    DATE,
-    FLOAT64,
-    INT64,
-    STRING,
-    TIMESTAMP,
-    ColumnType,
-    Kind,
-    decimal_for,
-)
-from quarterlake.domain.errors import UnreadableFileError
-from quarterlake.processing.dialect import MAX_COLUMNS, Dialect, find_dialect, unique_names
+import duckdb
+
+from quarterlake.domain.reading import EVIDENCE, Reading
+from quarterlake.processing.cutting import LONGEST
+from quarterlake.processing.dialect import Dialect, find_dialect, unique_names
+from quarterlake.processing.json_fields import JsonField, find_fields
+from quarterlake.processing.json_records import one_a_line
 from quarterlake.processing.json_texts import json_texts
+from quarterlake.processing.parquet_columns import parquet_columns
 from quarterlake.processing.sources import Format, PlainSource
-from quarterlake.processing.sql import identifier, literal, rows
+from quarterlake.processing.sql import literal
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
     from duckdb import DuckDBPyConnection
+
+    from quarterlake.domain.column_types import ColumnType
+    from quarterlake.processing.rewriting import Rewriting
 
 DROPPED = "dropped_records"
 DROPPED_SCANS = "dropped_scans"
@@ -40,7 +39,8 @@ class SourceColumn:
     """A column as its file gives it.
 
     `text` is an expression for its text; `native` its type where the format has types; `value` then is the
-    expression of that type. `quoted` is a condition: the record wrote it as a JSON string. `spelled` is its name
+    expression of that type: NULL too, unless `exact`, for what the type does not hold, and a TIMESTAMP in the contract's zone
+    where it is `local`. `quoted` is a condition: the record wrote it as a JSON string. `spelled` is its name
     in the file where `name`, unique whatever the case, may differ from it.
     """
 
@@ -50,126 +50,148 @@ class SourceColumn:
     value: str | None = None
     quoted: str | None = None
     spelled: str = ""
+    exact: bool = True
+    local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
     """`sql` stands after FROM; `broken` is a condition that a row is no record (a line that is no JSON object).
 
-    `whole` is then an expression for the row's text.
+    `twice` is one that it has two fields of one name. `whole` is then an expression for the row's text. A delimited file has its `dialect`, and its `rewriting` where the
+    careful path reads it.
     """
 
     sql: str
     columns: tuple[SourceColumn, ...]
     described: dict[str, str] = field(default_factory=dict)
     broken: str | None = None
+    twice: str | None = None
     whole: str = "NULL"
     dialect: Dialect | None = None
+    rewriting: Rewriting | None = None
 
 
 def relation_of(
-    connection: DuckDBPyConnection, source: PlainSource, expected: Collection[str] = ()
+    connection: DuckDBPyConnection,
+    source: PlainSource,
+    expected: Collection[str] = (),
+    reading: Reading = EVIDENCE,
 ) -> Relation:
-    """The relation over a source's records; `expected` column names help to tell a header from a record."""
+    """The relation over a source's records; `expected` column names help to tell a header from a record.
+
+    What `reading` says of a delimited file is so.
+    """
     match source.format:
         case Format.DELIMITED:
-            return _delimited(source, expected)
+            return _delimited(source, expected, reading)
         case Format.PARQUET:
-            return _parquet(connection, source)
+            return _parquet(connection, source, expected)
         case _:
-            return _json(connection, source)
+            return _json(connection, source, expected)
 
 
-def _delimited(source: PlainSource, expected: Collection[str]) -> Relation:
-    dialect = find_dialect(source.name, source.path, expected)
-    slots = [f"c{position}" for position in range(len(dialect.columns))]
-    declared = ", ".join(f"{slot}: 'VARCHAR'" for slot in slots)
-    sql = (
-        f"read_csv({literal(source.path)}, columns = {{{declared}}}, header = {str(dialect.header).lower()}, skip = {dialect.blank}, auto_detect = false, "
-        f"delim = {literal(dialect.delimiter)}, quote = {literal(dialect.quote)}, escape = {literal(dialect.quote)}, "
-        "allow_quoted_nulls = false, ignore_errors = true, store_rejects = true, "
-        f"rejects_table = '{DROPPED}', rejects_scan = '{DROPPED_SCANS}', rejects_limit = 0)"
-    )
+def _delimited(source: PlainSource, expected: Collection[str], reading: Reading) -> Relation:
+    dialect = find_dialect(source.name, source.path, expected, reading)
+    slots = _slots(dialect)
     columns = tuple(
         SourceColumn(name, slot, spelled=spelled)
         for name, spelled, slot in zip(dialect.columns, dialect.spelled, slots, strict=True)
     )
+    options = f"header = {str(dialect.header).lower()}, skip = {dialect.blank}"
+    sql = _read_csv(source.path, dialect, options)
     return Relation(sql, columns, _described(source) | dialect.described(), dialect=dialect)
 
 
-def _described(source: PlainSource) -> dict[str, str]:
-    return {"format": str(source.format), "compression": source.compression, "encoding": source.encoding}
+def read_rewritten(rewriting: Rewriting) -> str:
+    """The relation's SQL over the plain file of the careful path."""
+    plain = replace(rewriting.dialect, delimiter=rewriting.delimiter, quote='"', line_end=b"\n")
+    return _read_csv(rewriting.plain, plain, f"header = false, skip = 0, max_line_size = {2 * LONGEST}")
 
 
-def _json(connection: DuckDBPyConnection, source: PlainSource) -> Relation:
-    limit = min(_JSON_OBJECT_LIMIT, max(source.path.stat().st_size, 1 << 16))
-    if source.format is Format.NDJSON:
-        reader = f"read_ndjson_objects({literal(source.path)}, ignore_errors = true, maximum_object_size = {limit})"
-    else:
-        reader = f"read_json_objects({literal(source.path)}, format = 'array', maximum_object_size = {limit})"
-    found = rows(
-        connection,
-        f"SELECT DISTINCT unnest(json_keys(json)) AS k FROM {reader} WHERE json_type(json) = 'OBJECT' LIMIT {MAX_COLUMNS + 1}",
+def _read_csv(path: Path, dialect: Dialect, options: str) -> str:
+    declared = ", ".join(f"{slot}: 'VARCHAR'" for slot in _slots(dialect))
+    quote = literal(dialect.quote)
+    line_end = {b"\n": r"'\n'", b"\r": r"'\r'"}.get(dialect.line_end, r"'\r\n'")
+    return (
+        f"read_csv({literal(path)}, columns = {{{declared}}}, {options}, auto_detect = false, "
+        f"delim = {literal(dialect.delimiter)}, quote = {quote}, escape = {quote}, new_line = {line_end}, "
+        "allow_quoted_nulls = false, ignore_errors = true, store_rejects = true, "
+        f"rejects_table = '{DROPPED}', rejects_scan = '{DROPPED_SCANS}', rejects_limit = 0)"
     )
-    keys = sorted(str(key) for (key,) in found)
-    if not 1 <= len(keys) <= MAX_COLUMNS:
-        raise UnreadableFileError(
-            f"{source.name} has {len(keys)} fields over all its records; quarterlake reads JSON objects with 1 to {MAX_COLUMNS}."
+
+
+def _slots(dialect: Dialect) -> list[str]:
+    return [f"c{position}" for position in range(len(dialect.columns))]
+
+
+def _described(source: PlainSource) -> dict[str, str]:
+    return {
+        "format": str(source.format),
+        "compression": source.compression,
+        "encoding": source.encoding.label,
+        "why encoding": source.encoding.why,
+    }
+
+
+def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collection[str]) -> Relation:
+    limit = min(_JSON_OBJECT_LIMIT, max(source.path.stat().st_size, 1 << 16))
+    by_line = f"format = 'newline_delimited', ignore_errors = true, maximum_object_size = {limit}"
+    said = dict(source.said)
+    if source.format is Format.NDJSON:
+        reader = f"read_json_objects({literal(source.path)}, {by_line})"
+        found = find_fields(connection, source.name, reader, expected)
+    else:
+        layout = "array" if source.format is Format.JSON_ARRAY else "unstructured"
+        reader = (
+            f"read_json_objects({literal(source.path)}, format = '{layout}', maximum_object_size = {limit})"
         )
-    pointers = ["/" + key.replace("~", "~0").replace("/", "~1") for key in keys]
-    sql = f"(SELECT json, {json_texts('json', pointers)} AS texts FROM {reader})"
+        try:
+            found = find_fields(connection, source.name, reader, expected)
+        except duckdb.Error:
+            said["read"] = "record by record, since the file as a whole is no JSON"
+            with source.anew.open("wb") as lines:
+                lines.writelines(one_a_line(source.name, source.path))
+            reader = f"read_json_objects({literal(source.anew)}, {by_line})"
+            found = find_fields(connection, source.name, reader, expected)
+    sql = f"(SELECT json, {json_texts('json', [field.pointer for field in found.fields])} AS texts FROM {reader})"
+    names = unique_names([field.name for field in found.fields])
+    columns = tuple(
+        _json_column(position, name, field)
+        for position, (name, field) in enumerate(zip(names, found.fields, strict=True), start=1)
+    )
+    return Relation(
+        sql,
+        columns,
+        _described(source) | said | found.described(),
+        broken="json IS NULL OR json_type(json) <> 'OBJECT'",
+        twice=found.has_twice() if found.twice else None,
+        whole="CAST(json AS VARCHAR)",
+    )
+
+
+def _json_column(position: int, name: str, field: JsonField) -> SourceColumn:
+    kind = f"json_type(json, {literal(field.pointer)})"
+    text = f"texts[{position}]"
+    if field.apart:
+        text = f"CASE WHEN {kind} <> 'OBJECT' THEN {text} END"
+    return SourceColumn(name, text, quoted=f"{kind} = 'VARCHAR'", spelled=field.name)
+
+
+def _parquet(connection: DuckDBPyConnection, source: PlainSource, expected: Collection[str]) -> Relation:
+    sql = f"read_parquet({literal(source.path)})"
+    found, said = parquet_columns(connection, source.name, sql, str(source.path), expected)
+    names = unique_names([column.name for column in found])
     columns = tuple(
         SourceColumn(
             name,
-            f"texts[{position}]",
-            quoted=f"json_type(json, {literal(pointer)}) = 'VARCHAR'",
-            spelled=key,
+            column.text,
+            column.native,
+            column.value,
+            spelled=column.name,
+            exact=column.exact,
+            local=column.local,
         )
-        for position, (name, key, pointer) in enumerate(
-            zip(unique_names(keys), keys, pointers, strict=True), start=1
-        )
+        for column, name in zip(found, names, strict=True)
     )
-    broken = "json IS NULL OR json_type(json) <> 'OBJECT'"
-    return Relation(sql, columns, _described(source), broken=broken, whole="CAST(json AS VARCHAR)")
-
-
-def _parquet(connection: DuckDBPyConnection, source: PlainSource) -> Relation:
-    sql = f"read_parquet({literal(source.path)})"
-    described = rows(connection, f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {sql})")
-    names = unique_names([str(name) for name, _ in described])
-    columns = tuple(
-        _parquet_column(str(raw), name, str(kind)) for (raw, kind), name in zip(described, names, strict=True)
-    )
-    return Relation(sql, columns, _described(source))
-
-
-def _parquet_column(raw: str, name: str, kind: str) -> SourceColumn:
-    column = identifier(raw)
-    native = _native_type(kind)
-    if native.kind is Kind.STRING and kind != "VARCHAR":
-        text = (
-            f"CAST(to_json({column}) AS VARCHAR)"
-            if kind.endswith(("]", ")"))
-            else f"CAST({column} AS VARCHAR)"
-        )
-        return SourceColumn(name, text, native, text)
-    value = (
-        f"timezone('UTC', CAST({column} AS TIMESTAMP))"
-        if kind.startswith("TIMESTAMP") and "ZONE" not in kind
-        else column
-    )
-    return SourceColumn(name, f"CAST({column} AS VARCHAR)", native, value)
-
-
-def _native_type(kind: str) -> ColumnType:
-    if kind in {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}:
-        return INT64
-    if kind.startswith("DECIMAL("):
-        precision, scale = (int(part) for part in kind[8:-1].split(","))
-        return decimal_for(precision - scale, scale) or STRING
-    if kind.startswith("TIMESTAMP"):
-        return TIMESTAMP
-    wide = decimal_for(20, 0) or STRING
-    return {"BOOLEAN": BOOLEAN, "FLOAT": FLOAT64, "DOUBLE": FLOAT64, "DATE": DATE, "UBIGINT": wide}.get(
-        kind, STRING
-    )
+    return Relation(sql, columns, _described(source) | said)

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from quarterlake.domain.column_types import ColumnType
+from quarterlake.domain.column_types import TIMESTAMP, ColumnType, Kind
 from quarterlake.domain.errors import UnreadableFileError
-from quarterlake.domain.inference import Evidence
+from quarterlake.domain.inference import Evidence, infer
+from quarterlake.domain.reading import EVIDENCE
+from quarterlake.domain.value_formats import NumberFormat, read_format
+from quarterlake.processing.casts import cast_text, is_null_token
 from quarterlake.processing.evidence import gather_evidence
 from quarterlake.processing.faults import reading
 from quarterlake.processing.relations import Relation, relation_of
 from quarterlake.processing.sources import plain_source
 from quarterlake.processing.sql import literal, rows
+from quarterlake.processing.two_paths import read_either_way
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from quarterlake.domain.naming import NameTimestamp
+    from quarterlake.domain.reading import Reading
 
 _SAMPLE = "sampled_records"
 _NEAR_DAYS = 92
@@ -41,13 +46,15 @@ class Sample(msgspec.Struct, frozen=True):
     """What the first records of one file say about its columns, by their names in the file and in its order.
 
     `natives` are types that the format itself gives; `unique` the columns whose value no two different records share; `times` the
-    agreement with the file's name, where that has a timestamp. `error` says why the file cannot be read.
+    agreement with the file's name, where that has a timestamp, by column and format of time that could read it; `tokens` the texts
+    found that stand for a missing value. `error` says why the file cannot be read.
     """
 
     columns: Mapping[str, Evidence] = msgspec.field(default_factory=dict)
     natives: Mapping[str, ColumnType] = msgspec.field(default_factory=dict)
     unique: frozenset[str] = frozenset()
-    times: Mapping[str, Agreement] = msgspec.field(default_factory=dict)
+    tokens: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    times: Mapping[str, Mapping[str, Agreement]] = msgspec.field(default_factory=dict)
     rows: int = 0
     error: str | None = None
 
@@ -60,11 +67,22 @@ def sample_file(
     *,
     records: int,
     stamp: NameTimestamp | None,
+    written: Reading = EVIDENCE,
 ) -> Sample:
-    """Look at the first records of a file; one that cannot be read gives a sample that says why."""
+    """Look at the first records of a file; one that cannot be read gives a sample that says why.
+
+    What `written` says of a delimited file is so.
+    """
     try:
-        with plain_source(name, raw, scratch) as source, reading(name, source.path):
-            return _sample(connection, relation_of(connection, source), records, stamp)
+        with plain_source(name, raw, scratch, written) as source, reading(name, source.path):
+            return read_either_way(
+                source,
+                relation_of(connection, source, (), written),
+                written,
+                scratch,
+                lambda relation: _sample(connection, relation, records, stamp),
+                at_most=records,
+            )
     except UnreadableFileError as refused:
         return Sample(error=str(refused))
 
@@ -79,8 +97,13 @@ def file_evidence(
             wanted = [c for c in relation.columns if c.name in columns]
             if not wanted:
                 return {}
-            found = gather_evidence(
-                connection, [c.text for c in wanted], relation.sql, [c.quoted for c in wanted]
+            texts, quoted = [c.text for c in wanted], [c.quoted for c in wanted]
+            found = read_either_way(
+                source,
+                relation,
+                EVIDENCE,
+                scratch,
+                lambda either: gather_evidence(connection, texts, either.sql, quoted, forms=True),
             )
             return dict(zip([c.name for c in wanted], found, strict=True))
     except UnreadableFileError:
@@ -114,6 +137,14 @@ def _sample(
             for name, values in zip(names, distinct[2:], strict=True)
             if int(str(values)) == different > 0
         ),
+        tokens=_tokens(
+            connection,
+            {
+                name: slot
+                for name, slot, found in zip(names, slots, evidence, strict=True)
+                if found.nulls and found.present
+            },
+        ),
         times=_agreements(
             connection, dict(zip(names, zip(slots, evidence, strict=True), strict=True)), stamp
         ),
@@ -121,25 +152,51 @@ def _sample(
     )
 
 
+def _tokens(connection: DuckDBPyConnection, columns: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The texts but the empty one that stand for a missing value, by column."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, slot in columns.items():
+        query = (
+            f"SELECT DISTINCT {slot} FROM {_SAMPLE} WHERE {slot} <> '' AND {is_null_token(slot)} ORDER BY 1"
+        )
+        if tokens := rows(connection, query):
+            found[name] = tuple(str(token) for (token,) in tokens)
+    return found
+
+
 def _agreements(
     connection: DuckDBPyConnection,
     columns: Mapping[str, tuple[str, Evidence]],
     stamp: NameTimestamp | None,
-) -> dict[str, Agreement]:
-    timed = {name: slot for name, (slot, evidence) in columns.items() if evidence.date + evidence.timestamp}
+) -> dict[str, dict[str, Agreement]]:
+    timed = [
+        (name, form, slot)
+        for name, (slot, evidence) in columns.items()
+        for form in _time_formats(name, evidence)
+    ]
     if stamp is None or not timed:
         return {}
     start, end = (
         f"CAST({literal(instant.isoformat())} AS TIMESTAMPTZ)" for instant in (stamp.start, stamp.end)
     )
     parts = []
-    for slot in timed.values():
-        instant = f"TRY_CAST({slot} AS TIMESTAMPTZ)"
-        near = f"{instant} >= {start} - INTERVAL {_NEAR_DAYS} DAY AND {instant} < {end} + INTERVAL {_NEAR_DAYS} DAY"
-        parts += [
-            f"count({instant})",
-            f"count(*) FILTER ({instant} >= {start} AND {instant} < {end})",
-            f"count(*) FILTER ({near})",
-        ]
-    counts = [int(str(value)) for value in rows(connection, f"SELECT {', '.join(parts)} FROM {_SAMPLE}")[0]]
-    return {name: Agreement(*counts[3 * i : 3 * i + 3]) for i, name in enumerate(timed)}
+    for _, form, slot in timed:
+        instant = cast_text(slot, TIMESTAMP, form=form) if form else f"TRY_CAST({slot} AS TIMESTAMPTZ)"
+        near = f"i >= {start} - INTERVAL {_NEAR_DAYS} DAY AND i < {end} + INTERVAL {_NEAR_DAYS} DAY"
+        counts = f"count(i), count(*) FILTER (i >= {start} AND i < {end}), count(*) FILTER ({near})"
+        parts.append(f"SELECT {counts} FROM (SELECT {instant} AS i FROM {_SAMPLE})")
+    agreements: dict[str, dict[str, Agreement]] = {}
+    for (name, form, _), query in zip(timed, parts, strict=True):
+        instants, in_name, near_name = (int(str(value)) for value in rows(connection, query)[0])
+        agreements.setdefault(name, {})[form] = Agreement(instants, in_name, near_name)
+    return agreements
+
+
+def _time_formats(name: str, evidence: Evidence) -> tuple[str, ...]:
+    """The formats under which a column may be a time; the empty one is ISO 8601."""
+    if evidence.date + evidence.timestamp:
+        return ("",)
+    found = infer(evidence, name)
+    if found.type.kind in {Kind.DATE, Kind.TIMESTAMP}:
+        return (found.format,)
+    return tuple(form for form in found.alternatives if not isinstance(read_format(form), NumberFormat))

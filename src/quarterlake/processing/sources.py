@@ -9,7 +9,7 @@ import re
 import tempfile
 import zlib
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -17,9 +17,12 @@ from typing import IO, TYPE_CHECKING
 import zstandard
 
 from quarterlake.domain.errors import UnreadableFileError
+from quarterlake.domain.reading import EVIDENCE, Reading
+from quarterlake.processing.encodings import Encoding, Recoding, find_encoding
+from quarterlake.processing.json_forms import form_of_objects, unwrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _CHUNK = 1 << 20
 _HEAD = 1 << 16
@@ -35,39 +38,61 @@ class Format(StrEnum):
     DELIMITED = "delimited"
     NDJSON = "ndjson"
     JSON_ARRAY = "json array"
+    JSON_VALUES = "json values"
+    """One after another, each over as many lines as it likes."""
     PARQUET = "parquet"
 
 
 @dataclass(frozen=True, slots=True)
 class PlainSource:
-    """A local, uncompressed file (UTF-8 when it is text), `name` as the user knows it."""
+    """A local, uncompressed file (UTF-8 when it is text), `name` as the user knows it.
+
+    `encoding` is what the text was in, and `recoding` knows where in that its bytes were. `anew` is where the records
+    of JSON may be written anew meanwhile; `said` is what was found out about its form.
+    """
 
     name: str
     path: Path
     format: Format
     compression: str
-    encoding: str
+    encoding: Encoding
+    recoding: Recoding = field(default_factory=lambda: Recoding("utf-8"))
+    anew: Path = field(default=Path(), compare=False)
+    said: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
-def plain_source(name: str, path: Path, scratch: Path) -> Iterator[PlainSource]:
+def plain_source(name: str, path: Path, scratch: Path, reading: Reading = EVIDENCE) -> Iterator[PlainSource]:
     """The file at `path` as plain bytes; what had to be decompressed or re-encoded lies in `scratch` meanwhile.
 
-    Constant memory. Raises UnreadableFileError for a file that is empty, cut off, broken or binary.
+    `reading` may say its encoding. Constant memory. Raises UnreadableFileError for a file that is empty, cut off, broken or binary.
     """
     with ExitStack() as cleanup:
         compression = next((kind for magic, kind in _MAGIC.items() if _head(path).startswith(magic)), "none")
         if compression != "none":
             with path.open("rb") as packed:
                 path = cleanup.enter_context(_written(_unpack(name, packed, compression), scratch))
-        encoding = "utf-8"
-        if _head(path).startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            encoding = "utf-16"
-            path = cleanup.enter_context(_written(_recode(name, path), scratch))
+        encoding = _encoding(path, reading)
+        recoding = Recoding(encoding.name)
+        if not encoding.is_utf8:
+            path = cleanup.enter_context(_written(_recode(name, path, recoding), scratch))
+            recoding.path = path
         form = _format(name, path)
+        said: dict[str, str] = {}
         if form in {Format.NDJSON, Format.JSON_ARRAY} and _head(path).startswith(codecs.BOM_UTF8):
             path = cleanup.enter_context(_written(_without_mark(path), scratch))
-        yield PlainSource(name, path, form, compression, encoding)
+        if form is Format.NDJSON:
+            found = form_of_objects(name, path)
+            said = found.described()
+            if found.wrapper is not None:
+                form = Format.JSON_ARRAY
+                path = cleanup.enter_context(_written(unwrapped(path, found.wrapper), scratch))
+            elif not found.by_line:
+                form = Format.JSON_VALUES
+        anew = path
+        if form in {Format.JSON_ARRAY, Format.JSON_VALUES}:
+            anew = cleanup.enter_context(_written(iter(()), scratch))
+        yield PlainSource(name, path, form, compression, encoding, recoding, anew, said)
 
 
 def _head(path: Path) -> bytes:
@@ -129,14 +154,19 @@ def _zstd_chunks(packed: IO[bytes]) -> Iterator[bytes]:
         raise EOFError("it ends within a frame")
 
 
-def _recode(name: str, path: Path) -> Iterator[bytes]:
+def _encoding(path: Path, reading: Reading) -> Encoding:
+    if _head(path).startswith(_PARQUET):
+        return Encoding("utf-8", "Parquet has its own")
+    return find_encoding(path, reading.encoding)
+
+
+def _recode(name: str, path: Path, recoding: Recoding) -> Iterator[bytes]:
     try:
-        with path.open(encoding="utf-16", newline="") as text:
-            while chunk := text.read(_CHUNK):
-                yield chunk.encode()
+        with path.open("rb") as source:
+            yield from recoding.chunks(source)
     except UnicodeError as broken:
         raise UnreadableFileError(
-            f"{name} begins like UTF-16 but is not: {broken}. Send it as UTF-8."
+            f"{name} begins like {recoding.encoding.upper()} but is not: {broken}. Send it as UTF-8."
         ) from broken
 
 

@@ -32,12 +32,17 @@ class Verified(msgspec.Struct, frozen=True):
 
 
 def verify(lake: Lake, release: Release) -> Iterator[Verified]:
-    """Hash every published file of a release, and every raw file that it was made from."""
+    """Hash every published file of a release, and every raw file that it was made from: of repaired records the original and what was handed in too."""
     for aggregate in release.build.aggregates:
         for file in aggregate.files:
             yield Verified(f"aggregated/{file.path}", file.sha256, _sha256(lake.aggregated, file.path))
+    raw: dict[str, str] = {}
     for manifest in inputs_of(lake, release):
-        yield Verified(f"raw/{manifest.key}", manifest.sha256, _sha256(lake.raw, manifest.key))
+        raw[manifest.key] = manifest.sha256
+        if (replay := manifest.replay) is not None:
+            raw |= {replay.key: replay.sha256, replay.edited_key: replay.edited_sha256}
+    for key, recorded in raw.items():
+        yield Verified(f"raw/{key}", recorded, _sha256(lake.raw, key))
 
 
 def inputs_of(lake: Lake, release: Release) -> Sequence[Manifest]:

@@ -20,7 +20,7 @@ from quarterlake.lake import keys
 from quarterlake.processing import curate_sql
 from quarterlake.processing.aggregates import columns_of, user_query, write_summary
 from quarterlake.processing.faults import environment_faults
-from quarterlake.processing.parser import ParseJob, parse_file
+from quarterlake.processing.parser import ParseJob, ParseOutcome, parse_file
 from quarterlake.processing.profiling import (
     profile_records,
     profile_small_table,
@@ -28,7 +28,9 @@ from quarterlake.processing.profiling import (
     published_columns,
 )
 from quarterlake.processing.rejects import Reject
+from quarterlake.processing.replays import readable
 from quarterlake.processing.samples import Sample, file_evidence, sample_file
+from quarterlake.processing.small_files import MOST_BYTES, MOST_FILES, SMALL, parse_together
 from quarterlake.processing.small_profiles import FEW_VALUES
 from quarterlake.processing.sql import identifier, literal, literals, parquet_options, rows
 from quarterlake.processing.sql_dialects import DUCKDB
@@ -59,6 +61,7 @@ _WORKERS = 2
 """Files or months worked on at a time: while one waits for Python or for its last row group, the engine reads the other."""
 _FEW_VALUES = 4_000_000
 _COPY = "_profiled"
+_WRITERS = 8
 _SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
 
 
@@ -101,8 +104,9 @@ class DuckDBEngine:
         return total
 
     def parse(self, requests: Iterable[ParseRequest]) -> Iterator[ParsedFile]:
-        """See the port."""
-        return self._side_by_side(self._parse_one, requests)
+        """See the port. Small files are parsed together."""
+        for parsed in self._side_by_side(self._parse_some, _together(requests)):
+            yield from parsed
 
     def _side_by_side(self, work: Callable[[R], T], requests: Iterable[R]) -> Iterator[T]:
         """The results in order; after a failure what has not begun is not begun."""
@@ -113,39 +117,61 @@ class DuckDBEngine:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
+    def _parse_some(self, requests: Sequence[ParseRequest]) -> list[ParsedFile]:
+        if len(requests) == 1:
+            return [self._parse_one(requests[0])]
+        with (
+            self._lake.raw.local([request.manifest.key for request in requests]) as paths,
+            environment_faults(self._scratch),
+        ):
+            jobs = [_job(request, raw) for request, raw in zip(requests, paths, strict=True)]
+            outcomes = parse_together(self._open_in_thread(), jobs, self._scratch)
+        placed = dict(zip(outcomes, self._place_all(requests, outcomes), strict=True))
+        return [
+            placed[request.id] if request.id in placed else self._parse_one(request) for request in requests
+        ]
+
     def _parse_one(self, request: ParseRequest) -> ParsedFile:
         manifest = request.manifest
-        with self._lake.raw.local([manifest.key]) as [raw], environment_faults(self._scratch):
-            job = ParseJob(
-                request.id,
-                request.origin,
-                manifest.source,
-                manifest.sha256,
-                raw,
-                request.name_time,
-                request.contract,
-            )
-            outcome = parse_file(self._open_in_thread(), job, self._scratch)
+        with (
+            self._lake.raw.local([manifest.key]) as [landed],
+            environment_faults(self._scratch),
+            readable(manifest, landed, request.withheld, self._scratch) as raw,
+        ):
+            outcome = parse_file(self._open_in_thread(), _job(request, raw), self._scratch)
+        return self._placed(request, outcome)
+
+    def _place_all(
+        self, requests: Sequence[ParseRequest], outcomes: Mapping[str, ParseOutcome]
+    ) -> list[ParsedFile]:
+        """Several at a time: most of a small file's time is waiting for the disk or the network."""
+        by_id = {request.id: request for request in requests}
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            return list(pool.map(lambda item: self._placed(by_id[item[0]], item[1]), outcomes.items()))
+
+    def _placed(self, request: ParseRequest, outcome: ParseOutcome) -> ParsedFile:
         placed = {}
         for field, path, suffix in (
             ("data", outcome.data, "parquet"),
             ("rejects", outcome.rejects, "rejects.parquet"),
         ):
             if path is not None:
-                placed[field] = keys.parsed(manifest.dataset, request.id, suffix)
+                placed[field] = keys.parsed(request.manifest.dataset, request.id, suffix)
                 self._lake.curated.adopt(path, placed[field])
         return msgspec.structs.replace(outcome.document, **placed)
 
     def distinct(self, parsed: Sequence[ParsedFile], columns: Sequence[str], limit: int) -> dict[str, int]:
         """See the port."""
         values: dict[str, set[object]] = {column: set() for column in columns}
-        for file in parsed:
-            wanted = [c.name for c in file.columns if c.name in values and len(values[c.name]) <= limit]
-            if file.data is None or not wanted:
+        for files in _alike(parsed):
+            held = {column.name for column in files[0].columns}
+            wanted = [name for name, found in values.items() if name in held and len(found) <= limit]
+            if not wanted:
                 continue
-            with self._lake.curated.local([file.data]) as [path], environment_faults(self._scratch):
+            keys_of = [file.data for file in files if file.data is not None]
+            with self._lake.curated.local(keys_of) as paths, environment_faults(self._scratch):
                 for name in wanted:
-                    query = f"SELECT DISTINCT {identifier(name)} FROM read_parquet({literal(path)}) WHERE _raw IS NULL LIMIT {limit + 1}"
+                    query = f"SELECT DISTINCT {identifier(name)} FROM read_parquet({literals(paths)}) WHERE _raw IS NULL LIMIT {limit + 1}"
                     values[name].update(value for (value,) in rows(self._open(), query))
         return {name: len(found - {None}) for name, found in values.items()}
 
@@ -273,7 +299,7 @@ class DuckDBEngine:
                     self._open()
                     .cursor()
                     .execute(
-                        f'SELECT line, byte_offset, "column", reason, raw FROM read_parquet({literal(path)})'
+                        f'SELECT line, byte_offset, "column", reason, raw, record FROM read_parquet({literal(path)})'
                     )
                 )
                 while batch := cursor.fetchmany(_BATCH):
@@ -353,6 +379,48 @@ def _at_hand(connection: DuckDBPyConnection, table: str, values: int) -> Iterato
 
 def _asking(connection: DuckDBPyConnection) -> Ask:
     return lambda queries: [rows(connection, query) for query in queries]
+
+
+def _alike(parsed: Sequence[ParsedFile]) -> Iterator[list[ParsedFile]]:
+    """Files that hold records, those of the same columns together, as many as may be open at once."""
+    groups: dict[object, list[ParsedFile]] = {}
+    for file in parsed:
+        if file.data is not None:
+            groups.setdefault(file.columns, []).append(file)
+    for files in groups.values():
+        for at in range(0, len(files), MOST_FILES):
+            yield files[at : at + MOST_FILES]
+
+
+def _job(request: ParseRequest, raw: Path) -> ParseJob:
+    manifest = request.manifest
+    return ParseJob(
+        request.id,
+        request.origin,
+        manifest.source,
+        manifest.sha256,
+        raw,
+        request.name_time,
+        request.contract,
+    )
+
+
+def _together(requests: Iterable[ParseRequest]) -> Iterator[list[ParseRequest]]:
+    """Requests in their order: small files in groups, every other alone."""
+    group: list[ParseRequest] = []
+    size = 0
+    for request in requests:
+        manifest = request.manifest
+        if manifest.replay is not None or manifest.size > SMALL:
+            yield [request]
+            continue
+        if len(group) == MOST_FILES or size + manifest.size > MOST_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(request)
+        size += manifest.size
+    if group:
+        yield group
 
 
 def _parquet(view: PeriodView, paths: Sequence[Path]) -> Callable[[Sequence[CuratedMonth]], str]:

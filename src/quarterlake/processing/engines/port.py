@@ -25,13 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ParseRequest:
-    """A landed file to parse under a contract; `id` is what the result is memoised by, `origin` what it is made from."""
+    """A landed file to parse under a contract; `id` is what the result is memoised by, `origin` what it is made from.
+
+    `withheld` are the lines, counted from 0, of a replay that are not read.
+    """
 
     id: str
     origin: str
     manifest: Manifest
     name_time: str | None
     contract: Contract
+    withheld: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

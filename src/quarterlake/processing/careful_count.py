@@ -1,0 +1,160 @@
+"""Counting the records of a delimited file that the careful path reads, by its rules but with other code.
+
+The rules are told in `cutting`. This goes from quote to quote through the bytes; that one matches patterns. The ledger balances
+what the one cut against what the other counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from quarterlake.processing.cutting import Cutting
+
+_CHUNK = 1 << 20
+_BLOCK = 32 << 10
+_SPACE, _CR = b" \r"
+
+
+def count_carefully(stream: BinaryIO, cutting: Cutting, start: int, *, longest: int, blank: bool) -> int:
+    """The number of records from the byte `start` on; blank lines are among them only where `blank` says so."""
+    return _Scanner(stream, cutting, start, longest).count(blank=blank)
+
+
+class _Scanner:
+    """Goes through a stream; `_data` holds what is in memory, from the current record on at least `longest` bytes."""
+
+    def __init__(self, stream: BinaryIO, cutting: Cutting, start: int, longest: int) -> None:
+        stream.seek(start)
+        self._stream, self._longest = stream, longest
+        self._delimiter, self._lone_cr = cutting.delimiter, cutting.lone_cr
+        self._quote, self._escape = cutting.quote, cutting.escape
+        self._spaces = cutting.delimiter != b" "
+        self._data, self._at, self._ended = b"", 0, False
+
+    def count(self, *, blank: bool) -> int:
+        """The number of records, with or without the blank lines."""
+        records = 0
+        while self._fill():
+            if plain := self._plain_lines():
+                records += plain
+                continue
+            start = self._at
+            content, after = self._record(start)
+            if after < 0:
+                self._at = len(self._data)
+                self._skip_line()
+                records += 1
+            else:
+                self._at = after
+                records += blank or content > start
+        return records
+
+    def _plain_lines(self) -> int:
+        """Pass over lines without a quote, none of them blank, and return their number; 0 where there are others."""
+        stop = self._data.rfind(b"\n", self._at, self._at + _BLOCK) + 1
+        block = self._data[self._at : stop]
+        if self._lone_cr or not block or (self._quote and self._quote in block) or block[:1] in b"\r\n":
+            return 0
+        if b"\n\n" in block or b"\n\r\n" in block:
+            return 0
+        self._at = stop
+        return block.count(b"\n")
+
+    def _fill(self) -> bool:
+        """Have the longest record in memory, or all that is left; False when nothing is."""
+        while not self._ended and len(self._data) - self._at <= self._longest:
+            chunk = self._stream.read(_CHUNK)
+            self._ended = not chunk
+            self._data, self._at = self._data[self._at :] + chunk, 0
+        return self._at < len(self._data)
+
+    def _record(self, start: int) -> tuple[int, int]:
+        """Where a record's content ends, and where its line does; (0, -1) where that is not in memory."""
+        data = self._data
+        limit = min(start + self._longest, len(data))
+        line = self._line_end(start)
+        if not self._quote or data.find(self._quote, start, line[0]) < 0:
+            return line
+        at = start
+        while True:
+            opening = at + (self._spaces and at < limit and data[at] == _SPACE)
+            if data[opening : min(opening + 1, limit)] == self._quote:
+                closed = self._after_quoted(opening + 1, limit)
+                if closed < 0:
+                    return self._line_end(at)
+                if closed == len(data) or data[closed : closed + 1] != self._delimiter:
+                    return self._line_end(closed)
+                at = closed + 1
+            else:
+                line = self._line_end(at)
+                delimiter = data.find(self._delimiter, at, min(line[0], limit))
+                if delimiter < 0:
+                    return line
+                at = delimiter + 1
+
+    def _after_quoted(self, at: int, limit: int) -> int:
+        """Where the delimiter or the end that follows a quoted field is; -1 if it is not closed as it should be."""
+        data, quote = self._data, self._quote
+        while True:
+            at = self._next_quote(at, limit)
+            if at < 0:
+                return -1
+            if data[at + 1 : min(at + 2, limit)] == quote:
+                at += 2
+                continue
+            at += 1
+            while self._spaces and at < limit and data[at] == _SPACE:
+                at += 1
+            follower = data[at : min(at + 2, limit)]
+            final = at == len(data) and self._ended and limit == len(data)
+            ends = follower[:1] == b"\n" or follower == b"\r\n" or (self._lone_cr and follower[:1] == b"\r")
+            return at if final or ends or follower[:1] == self._delimiter else -1
+
+    def _next_quote(self, at: int, limit: int) -> int:
+        """The next quote that no escape stands before."""
+        data = self._data
+        quote = data.find(self._quote, at, limit)
+        if self._escape == self._quote:
+            return quote
+        while quote >= 0:
+            escape = data.find(self._escape, at, quote)
+            if escape < 0:
+                return quote
+            at = escape + 2
+            if at > quote:
+                quote = data.find(self._quote, at, limit)
+        return -1
+
+    def _line_end(self, at: int) -> tuple[int, int]:
+        """Where a line's content ends from `at` on, and where the line does."""
+        data = self._data
+        newline = data.find(b"\n", at)
+        if self._lone_cr:
+            cr = data.find(b"\r", at, newline if newline >= 0 else len(data))
+            if cr >= 0:
+                if cr + 1 == len(data) and not self._ended:
+                    return 0, -1
+                return cr, cr + 2 if data[cr + 1 : cr + 2] == b"\n" else cr + 1
+        if newline < 0:
+            return (len(data), len(data)) if self._ended else (0, -1)
+        return newline - (newline > at and data[newline - 1] == _CR), newline + 1
+
+    def _skip_line(self) -> None:
+        """Go to the start of the next line, of which nothing is in memory yet, or to the end."""
+        held = self._half_end()
+        while not self._ended:
+            chunk = self._stream.read(_CHUNK)
+            self._ended = not chunk
+            self._data, self._at = held + chunk, 0
+            _, after = self._line_end(0)
+            if after >= 0:
+                self._at = after
+                return
+            held = self._half_end()
+        self._at = len(self._data)
+
+    def _half_end(self) -> bytes:
+        return b"\r" if self._lone_cr and self._data.endswith(b"\r") else b""

@@ -1,0 +1,166 @@
+"""How one file is read, shown before it is landed: what is decided and why, the first records, what would be rejected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import duckdb
+import msgspec
+
+from quarterlake.domain.column_types import STRING
+from quarterlake.domain.contract import Column, Contract
+from quarterlake.domain.errors import UnreadableFileError
+from quarterlake.domain.naming import timestamp_in
+from quarterlake.processing.drafts import by_name_of_file, decisions_of
+from quarterlake.processing.faults import environment_faults
+from quarterlake.processing.faults import reading as reading_of
+from quarterlake.processing.parser import ParseJob, parse_file
+from quarterlake.processing.rejects import Reject
+from quarterlake.processing.relations import relation_of
+from quarterlake.processing.samples import sample_file
+from quarterlake.processing.sources import plain_source
+from quarterlake.processing.sql import identifier, literal, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from duckdb import DuckDBPyConnection
+
+    from quarterlake.domain.reading import Reading
+    from quarterlake.processing.relations import Relation
+
+_ANY_TIME = "2000-01-01T00:00:00+00:00"
+_FOLDED = "column {}"
+_WHY = "why "
+_MEMORY = "400MB"
+_SAMPLED = 20_000
+
+
+class ColumnReading(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a column's values are taken for: its type, its format where it has one, and why."""
+
+    type: str
+    format: str = ""
+    why: str = ""
+
+
+class Inspection(msgspec.Struct, frozen=True):
+    """How a file is read. `how` has the decisions, `why` the evidence for them, by the same names where there is one.
+
+    `columns` are the file's, `types` what their values are taken for by the first records or said to be by the contract. `records` were counted in the bytes; `first` are the first that were accepted, with the values of the columns
+    `shown` as text; `rejects` are the first of the others, whose number by reason `reject_counts` has.
+    """
+
+    name: str
+    how: dict[str, str]
+    why: dict[str, str]
+    columns: tuple[str, ...]
+    types: dict[str, ColumnReading]
+    header: bool
+    records: int
+    shown: tuple[str, ...]
+    first: list[list[str | None]]
+    reject_counts: dict[str, int]
+    rejects: list[Reject]
+
+
+def inspect_file(
+    connection: DuckDBPyConnection,
+    name: str,
+    path: Path,
+    scratch: Path,
+    reading: Reading,
+    *,
+    first: int | None,
+    contract: Contract | None = None,
+) -> Inspection:
+    """Read a whole file as a run would, under a contract or with every value as text; `first` bounds what is shown.
+
+    Raises UnreadableFileError for a file that no run could read.
+    """
+    with plain_source(name, path, scratch, reading) as source, reading_of(name, path):
+        expected = [column.source for column in contract.columns] if contract else []
+        relation = relation_of(connection, source, expected, reading)
+    held = msgspec.structs.replace(contract or _all_text(relation), reading=reading)
+    outcome = parse_file(connection, ParseJob("inspected", "", name, "", path, _ANY_TIME, held), scratch)
+    document = outcome.document
+    if document.error is not None:
+        raise UnreadableFileError(document.error)
+    # That the header names columns which the parser expects says nothing where they come from it.
+    decided = dict(document.dialect) if contract else {**document.dialect, **relation.described}
+    return Inspection(
+        name=name,
+        how={key: text for key, text in decided.items() if not key.startswith(_WHY)},
+        why={key.removeprefix(_WHY): text for key, text in decided.items() if key.startswith(_WHY)},
+        columns=tuple(column.spelled or column.name for column in relation.columns),
+        types=_said(contract) if contract else _found(connection, name, path, scratch, reading),
+        header=relation.dialect is None or relation.dialect.header,
+        records=document.records,
+        shown=tuple(column.name for column in document.columns)
+        if contract
+        else tuple(column.spelled or column.name for column in relation.columns),
+        first=_first(connection, outcome.data, [column.name for column in document.columns], first),
+        reject_counts=dict(document.reject_counts),
+        rejects=_rejects(connection, outcome.rejects, first),
+    )
+
+
+def inspect_path(path: Path, reading: Reading, *, first: int, contract: Contract | None = None) -> Inspection:
+    """Inspect a file with an engine of its own. Raises UnreadableFileError as `inspect_file` does."""
+    with (
+        TemporaryDirectory(prefix="quarterlake-inspect-") as scratch,
+        duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": scratch}) as connection,
+    ):
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        with environment_faults(Path(scratch)):
+            return inspect_file(
+                connection, path.name, path, Path(scratch), reading, first=first, contract=contract
+            )
+
+
+def _said(contract: Contract) -> dict[str, ColumnReading]:
+    return {column.name: ColumnReading(str(column.type), column.format) for column in contract.columns}
+
+
+def _found(
+    connection: DuckDBPyConnection, name: str, path: Path, scratch: Path, reading: Reading
+) -> dict[str, ColumnReading]:
+    sample = sample_file(
+        connection, name, path, scratch, records=_SAMPLED, stamp=timestamp_in(name), written=reading
+    )
+    decided = {
+        source: by_name_of_file(source, found, [sample]) for source, found in decisions_of([sample]).items()
+    }
+    return {source: ColumnReading(str(d.type), d.format, d.note) for source, d in decided.items()}
+
+
+def _all_text(relation: Relation) -> Contract:
+    columns = (Column(_FOLDED.format(at), STRING, column.name) for at, column in enumerate(relation.columns))
+    return Contract("inspected", tuple(columns))
+
+
+def _first(
+    connection: DuckDBPyConnection, data: Path | None, columns: Sequence[str], limit: int | None
+) -> list[list[str | None]]:
+    if data is None:
+        return []
+    names = ", ".join(identifier(column) for column in columns)
+    query = f"SELECT {names} FROM read_parquet({literal(data)}) WHERE _raw IS NULL {_limit(limit)}"
+    return [[None if cell is None else str(cell) for cell in row] for row in rows(connection, query)]
+
+
+def _rejects(connection: DuckDBPyConnection, path: Path | None, limit: int | None) -> list[Reject]:
+    if path is None:
+        return []
+    fields = ", ".join(identifier(field) for field in Reject.__struct_fields__)
+    query = f"SELECT {fields} FROM read_parquet({literal(path)}) {_limit(limit)}"
+    return [
+        msgspec.convert(dict(zip(Reject.__struct_fields__, row, strict=True)), Reject)
+        for row in rows(connection, query)
+    ]
+
+
+def _limit(limit: int | None) -> str:
+    return "" if limit is None else f"LIMIT {limit}"

@@ -1,0 +1,132 @@
+"""Which of the forms that JSON is sent in a file has: a value a line, one array, values one after another, or an object around an array."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from quarterlake.processing.json_scan import JsonText, UnevenError, json_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_CHUNK = 1 << 20
+_DEPTH = 3
+_RECORDS = frozenset(
+    {"data", "records", "results", "rows", "value", "values", "entries", "documents", "hits"}
+)
+"""What a list of records is usually called."""
+
+_ABOUT = frozenset(
+    {
+        "count", "counts", "total", "num", "page", "pages", "paging", "pagination", "next", "prev", "previous", "has", "more",
+        "limit", "offset", "size", "meta", "metadata", "status", "success", "ok", "error", "errors", "message", "version",
+        "kind", "links", "link", "cursor", "token", "took", "generated", "exported", "header", "headers", "schema",
+        "response", "result", "body", "payload", "etag", "odata", "context", "request",
+    }
+)  # fmt: skip
+"""Words in the names of what else stands in an object around records: such a field is about them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapper:
+    """The array of records in the one object that a file is: its path, place, and what else the object holds."""
+
+    path: str
+    start: int
+    end: int
+    beside: tuple[str, ...]
+
+    def described(self) -> dict[str, str]:
+        """For documents and people."""
+        beside = {"beside them, not read": ", ".join(self.beside)} if self.beside else {}
+        return {"records in": self.path} | beside
+
+
+@dataclass(frozen=True, slots=True)
+class JsonForm:
+    """`by_line` says that each line is a value; `wrapper` that the records are in an array of the one object; `lists` names other lists of objects in it."""
+
+    by_line: bool
+    wrapper: Wrapper | None = None
+    lists: tuple[str, ...] = ()
+
+    def described(self) -> dict[str, str]:
+        """For documents and people: where the records are, and which other lists of objects there are."""
+        where = self.wrapper.described() if self.wrapper else {}
+        kept = "other lists, not read" if self.wrapper else "lists in the one record"
+        return where | ({kept: ", ".join(self.lists)} if self.lists else {})
+
+
+def form_of_objects(name: str, path: Path) -> JsonForm:
+    """The form of a JSON file that begins with an object; `name` is the file's."""
+    with json_text(path) as text:
+        try:
+            end = text.end_of(text.start)
+        except UnevenError:
+            return JsonForm(by_line=True)  # a broken line; in any other form nothing could be read
+        lines = b"\n" in text.data[text.start : min(end, text.start + _CHUNK)]
+        rest = text.skip_space(end)
+        if rest == len(text):
+            return _one_object(name, text, by_line=not lines)
+        next_on_line = b"\n" not in text.data[end:rest] and text.data[rest : rest + 1] == b"{"
+        return JsonForm(by_line=not lines and not next_on_line)
+
+
+def unwrapped(path: Path, wrapper: Wrapper) -> Iterator[bytes]:
+    """The file with blanks for all but the wrapped array: every byte and line of it keeps its place."""
+    with json_text(path) as text:
+        yield from _blanks(text, 0, wrapper.start)
+        for at in range(wrapper.start, wrapper.end, _CHUNK):
+            yield text.data[at : min(at + _CHUNK, wrapper.end)]
+        yield from _blanks(text, wrapper.end, len(text))
+
+
+def _blanks(text: JsonText, start: int, end: int) -> Iterator[bytes]:
+    for at in range(start, end, _CHUNK):
+        yield re.sub(rb"[^\r\n]", b" ", text.data[at : min(at + _CHUNK, end)])
+
+
+def _one_object(name: str, text: JsonText, *, by_line: bool) -> JsonForm:
+    found = list(_arrays(text, text.start, (), ()))
+    if not found:
+        return JsonForm(by_line)
+    fitting = [array for array in found if _is_of_records(name, array)]
+    if len(fitting) != 1:
+        return JsonForm(by_line, lists=tuple(array.path for array in found))
+    others = tuple(array.path for array in found if array is not fitting[0])
+    beside = tuple(other for other in fitting[0].beside if other not in others)
+    return JsonForm(by_line, replace(fitting[0], beside=beside), others)
+
+
+def _arrays(text: JsonText, at: int, path: tuple[str, ...], beside: tuple[str, ...]) -> Iterator[Wrapper]:
+    """The arrays of objects in an object, and in the objects in it."""
+    try:
+        members = list(text.members(at))
+    except UnevenError:
+        return
+    for member in members:
+        first = text.data[member.start : member.start + 1]
+        here = (*path, member.key)
+        others = (*beside, *(".".join((*path, other.key)) for other in members if other is not member))
+        if first == b"[":
+            inner = text.skip_space(member.start + 1)
+            if text.data[inner : inner + 1] in (b"{", b"]"):
+                yield Wrapper(".".join(here), member.start, member.end, others)
+        elif first == b"{" and len(here) < _DEPTH:
+            yield from _arrays(text, member.start, here, others)
+
+
+def _is_of_records(name: str, array: Wrapper) -> bool:
+    """Whether an array is what the file is about: by its name, or since all beside it is about it."""
+    key = array.path.rsplit(".", 1)[-1].casefold()
+    if key in _RECORDS or key in re.split(r"[^a-z]+", name.casefold()):
+        return True
+    return all(_is_about(other) for other in array.beside)
+
+
+def _is_about(path: str) -> bool:
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", path.rsplit(".", 1)[-1])
+    return any(word.casefold() in _ABOUT for word in words)

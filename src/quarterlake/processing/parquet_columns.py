@@ -1,0 +1,176 @@
+"""The columns of a Parquet file: what its types mean as ours, fields of structs by their path, lists and maps as JSON text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from quarterlake.domain.column_types import (
+    BOOLEAN,
+    DATE,
+    FLOAT64,
+    INT64,
+    MAX_DECIMAL_DIGITS,
+    NULL,
+    STRING,
+    TIMESTAMP,
+    ColumnType,
+    decimal_for,
+)
+from quarterlake.domain.errors import UnreadableFileError
+from quarterlake.processing.sql import identifier, literal, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from duckdb import DuckDBPyConnection
+    from duckdb.sqltypes import DuckDBPyType
+
+_LEVELS = 8
+_UINT64_DIGITS = 20
+_TYPES = {
+    "boolean": BOOLEAN,
+    **dict.fromkeys(("tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger"), INT64),
+    "ubigint": decimal_for(_UINT64_DIGITS, 0) or STRING,
+    **dict.fromkeys(("float", "double"), FLOAT64),
+    "date": DATE,
+    **dict.fromkeys(
+        (
+            "timestamp",
+            "timestamp_s",
+            "timestamp_ms",
+            "timestamp_ns",
+            "timestamp with time zone",
+            "timestamptz_ns",
+        ),
+        TIMESTAMP,
+    ),
+    "null": NULL,
+}
+_NESTED = frozenset({"list", "array", "map", "struct", "union"})
+_TEXT_BYTES = r"[\x00-\x08\x0e-\x1f]"
+"""Control characters that text does not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetColumn:
+    """A column, or a field of a struct: its path, and expressions for its text and its value of type `native`.
+
+    `exact` is false where the value is NULL for what the type does not hold (nanoseconds); `local` says that it is a time without a zone.
+    """
+
+    path: tuple[str, ...]
+    text: str
+    native: ColumnType
+    value: str
+    exact: bool = True
+    local: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name as a column's."""
+        return ".".join(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    path: tuple[str, ...]
+    value: str
+    kind: DuckDBPyType
+
+
+def parquet_columns(
+    connection: DuckDBPyConnection, name: str, relation: str, path: str, expected: Collection[str] = ()
+) -> tuple[list[ParquetColumn], dict[str, str]]:
+    """The columns of a Parquet file that `relation` reads, and what there is to say of them.
+
+    A struct whose path is an `expected` column stays JSON text. Raises UnreadableFileError for a decimal of more digits than
+    are read exactly, unless some columns are expected and it is none of them.
+    """
+    _refuse_wide(connection, name, path, expected)
+    described = connection.execute(f"SELECT * FROM {relation} LIMIT 0").description or []
+    given = [_Given((str(column[0]),), identifier(str(column[0])), column[1]) for column in described]
+    flat = [field for column in given for field in _fields(column, expected, _LEVELS)]
+    binary = _binary(connection, relation, flat)
+    found = [_column(field, binary=field.path in binary) for field in flat]
+    said = {}
+    if binary:
+        said["bytes, not text"] = ", ".join(".".join(path) for path in sorted(binary))
+    if _has_int96(connection, path):
+        said["timestamps of 96 bits"] = "read to the microsecond"
+    return found, said
+
+
+def _refuse_wide(connection: DuckDBPyConnection, name: str, path: str, expected: Collection[str]) -> None:
+    query = f"SELECT name, precision, scale FROM parquet_schema({literal(path)}) WHERE precision > {MAX_DECIMAL_DIGITS}"
+    for column, precision, scale in rows(connection, query):
+        if not expected or column in expected:
+            raise UnreadableFileError(
+                f"{name}: its column {column} is a decimal({precision},{scale}), which has more than {MAX_DECIMAL_DIGITS} digits and would be rounded. "
+                "Send it as text or with fewer digits, or leave it out of the contract."
+            )
+
+
+def _has_int96(connection: DuckDBPyConnection, path: str) -> bool:
+    return bool(
+        rows(connection, f"SELECT 1 FROM parquet_schema({literal(path)}) WHERE type = 'INT96' LIMIT 1")
+    )
+
+
+def _fields(given: _Given, expected: Collection[str], levels: int) -> Iterator[_Given]:
+    """A struct's fields, theirs if they are structs; any other column itself."""
+    name = ".".join(given.path)
+    declared = name in expected and not any(other.startswith(f"{name}.") for other in expected)
+    if given.kind.id != "struct" or declared or not levels:
+        yield given
+        return
+    for field, child in given.kind.children:
+        kind = cast("DuckDBPyType", child)
+        inner = f"struct_extract({given.value}, {literal(field)})"
+        yield from _fields(_Given((*given.path, field), inner, kind), expected, levels - 1)
+
+
+def _binary(connection: DuckDBPyConnection, relation: str, columns: list[_Given]) -> set[tuple[str, ...]]:
+    """The columns of bytes that are not all text in UTF-8, as older writers leave their strings."""
+    blobs = [column for column in columns if column.kind.id == "blob"]
+    if not blobs:
+        return set()
+    checks = ", ".join(
+        f"coalesce(bool_or({c.value} IS NOT NULL AND coalesce(regexp_matches(TRY(decode({c.value})), {literal(_TEXT_BYTES)}), true)), false)"
+        for c in blobs
+    )
+    found = rows(connection, f"SELECT {checks} FROM {relation}")[0]
+    return {column.path for column, is_binary in zip(blobs, found, strict=True) if is_binary}
+
+
+def _column(given: _Given, *, binary: bool) -> ParquetColumn:
+    value, kind = given.value, given.kind.id
+    native = _native(given.kind)
+    if native == STRING:
+        text = f"CAST({value} AS VARCHAR)"
+        if kind in _NESTED:
+            text = f"CAST(to_json({value}) AS VARCHAR)"
+        elif kind == "blob" and not binary:
+            text = f"decode({value})"
+        return ParquetColumn(given.path, text, STRING, text)
+    text = f"CAST({value} AS VARCHAR)"
+    nanos = kind in {"timestamp_ns", "timestamptz_ns"}
+    local = native == TIMESTAMP and kind not in {"timestamp with time zone", "timestamptz_ns"}
+    if native == TIMESTAMP:
+        whole = f"make_timestamp(epoch_ns({value}) // 1000)"
+        value = (
+            f"CASE WHEN epoch_ns({value}) % 1000 = 0 THEN {whole} END"
+            if nanos
+            else f"CAST({value} AS {'TIMESTAMP' if local else 'TIMESTAMPTZ'})"
+        )
+        if nanos and not local:
+            value = f"make_timestamptz(epoch_us({value}))"
+    return ParquetColumn(given.path, text, native, value, exact=not nanos, local=local)
+
+
+def _native(kind: DuckDBPyType) -> ColumnType:
+    if kind.id == "decimal":
+        digits = dict(kind.children)
+        precision, scale = int(str(digits["precision"])), int(str(digits["scale"]))
+        return decimal_for(precision - scale, scale) or STRING
+    return _TYPES.get(kind.id, STRING)

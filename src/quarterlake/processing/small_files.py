@@ -1,0 +1,186 @@
+"""Parsing many small delimited files at once: most of what one of them costs alone is the planning of its query.
+
+Files that are written alike are read by one query into memory, and each one's records are written from there. Only a file with nothing to explain is
+taken: one with a reject, or that the reader does not read right, is left to be parsed alone, so that there is one way to do that.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from quarterlake.domain.errors import UnreadableFileError
+from quarterlake.processing.drift import Met, meet
+from quarterlake.processing.faults import environment_faults
+from quarterlake.processing.parser import (
+    ParseJob,
+    ParseOutcome,
+    check_matched,
+    clean_document,
+    local_times,
+    typed_query,
+)
+from quarterlake.processing.rejects import survey_records
+from quarterlake.processing.relations import DROPPED, DROPPED_SCANS, Relation, relation_of
+from quarterlake.processing.sources import Format, PlainSource, plain_source
+from quarterlake.processing.sql import identifier, literal, literals, parquet_options, rows
+from quarterlake.processing.two_paths import needs_care
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+SMALL = 1 << 18
+"""A file of so many bytes, or fewer, is small."""
+MOST_FILES = 128
+MOST_BYTES = 1 << 23
+"""How many files, and bytes, are read at once."""
+_TOGETHER = "files_together"
+_NO_FILE = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A file as it will be read: its relation is that of the others but for the path."""
+
+    job: ParseJob
+    source: PlainSource
+    relation: Relation
+    met: Met
+    records: int
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What members of one group have in common."""
+        sql = self.relation.sql.replace(literal(self.source.path), "")
+        name_time = None if self.job.contract.record_time else self.job.name_time
+        matched = tuple((name, column.name) for name, column in self.met.matched.items())
+        return sql, self.relation.columns, matched, name_time, self.job.contract.parse_id
+
+
+def parse_together(
+    connection: DuckDBPyConnection, jobs: Sequence[ParseJob], scratch: Path
+) -> dict[str, ParseOutcome]:
+    """Parse those of the files that can be, by their jobs' ids; each gives what `parse_file` gives.
+
+    Raises TransientError and DiskFullError for what the machine lacks.
+    """
+    done: dict[str, ParseOutcome] = {}
+    with ExitStack() as stack:
+        groups: dict[tuple[object, ...], list[_Member]] = {}
+        for job in jobs:
+            if (member := _member(connection, job, scratch, stack)) is not None:
+                groups.setdefault(member.shape, []).append(member)
+        for members in groups.values():
+            done |= _parse(connection, members, scratch)
+    return done
+
+
+def _member(connection: DuckDBPyConnection, job: ParseJob, scratch: Path, stack: ExitStack) -> _Member | None:
+    """The file as it will be read; None for one that is parsed alone."""
+    contract = job.contract
+    try:
+        source = stack.enter_context(plain_source(job.name, job.raw, scratch, contract.reading))
+        if source.format is not Format.DELIMITED or source.path != job.raw:
+            return None
+        names = [column.source for column in contract.columns]
+        relation = relation_of(connection, source, names, contract.reading)
+        if (
+            relation.dialect is None
+            or relation.sql.count(literal(source.path)) != 1
+            or needs_care(source.path, relation.dialect, contract.reading) is not None
+        ):
+            return None
+        met = meet(job.name, relation, contract, ordered=True)
+        check_matched(job, relation, met.matched)
+        if met.rules or met.filled:
+            return None
+        return _Member(job, source, relation, met, survey_records(connection, source, relation).records)
+    except UnreadableFileError:
+        return None
+
+
+def _parse(
+    connection: DuckDBPyConnection, members: Sequence[_Member], scratch: Path
+) -> dict[str, ParseOutcome]:
+    if len(members) <= 1:
+        return {}
+    try:
+        with environment_faults(scratch):
+            _read(connection, members)
+            return dict(_written(connection, members, scratch))
+    except (
+        duckdb.CatalogException,
+        duckdb.BinderException,
+        duckdb.ParserException,
+        duckdb.InternalException,
+    ):
+        raise
+    except duckdb.Error:
+        # One of them cannot be read: halves until it is alone.
+        half = len(members) // 2
+        return _parse(connection, members[:half], scratch) | _parse(connection, members[half:], scratch)
+
+
+def _read(connection: DuckDBPyConnection, members: Sequence[_Member]) -> None:
+    first = members[0]
+    paths = literals(member.source.path for member in members)
+    sql = first.relation.sql.replace(literal(first.source.path), paths)
+    together = replace(first.relation, sql=sql)
+    query = typed_query(together, first.job.contract, first.met, first.job.name_time, ("file_index",))
+    connection.execute(f"DROP TABLE IF EXISTS {DROPPED}; DROP TABLE IF EXISTS {DROPPED_SCANS}")
+    with local_times(connection, first.job.contract):
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {_TOGETHER} AS {query}")
+    # A row of nulls that belongs to no file: else a column is written as REQUIRED where none of these files has a null in it, and a file's
+    # bytes would depend on its neighbours.
+    own = "" if first.job.contract.record_time else ", _time, _month"
+    values = "" if first.job.contract.record_time else ", 'epoch', 0"
+    connection.execute(f"INSERT INTO {_TOGETHER} (file_index{own}) VALUES ({_NO_FILE}{values})")
+
+
+def _written(
+    connection: DuckDBPyConnection, members: Sequence[_Member], scratch: Path
+) -> Iterator[tuple[str, ParseOutcome]]:
+    first = members[0]
+    present = [column for column in first.job.contract.columns if column.name in first.met.matched]
+    options = parquet_options((column.type for column in present), compression="snappy")
+    filled = ", ".join(f"count({identifier(column.name)})" for column in present)
+    counted = rows(
+        connection,
+        f"SELECT file_index, _month, _raw IS NULL, count(*), {filled} FROM {_TOGETHER} WHERE file_index <> {_NO_FILE} GROUP BY ALL ORDER BY ALL",
+    )
+    parts: dict[int, list[tuple[object, ...]]] = {}
+    for index, *part in counted:
+        parts.setdefault(int(str(index)), []).append(tuple(part))
+    for index, member in enumerate(members):
+        found = parts.get(index, [])
+        numbers = [[int(str(value)) for value in part[2:]] for part in found]
+        accepted = sum(number[0] for number in numbers)
+        if not all(part[1] for part in found) or accepted != member.records or not accepted:
+            continue  # there is something to explain
+        months = {
+            f"{int(str(part[0])) // 100:04d}-{int(str(part[0])) % 100:02d}": number[0]
+            for part, number in zip(found, numbers, strict=True)
+        }
+        nulls = {
+            column.name: accepted - sum(number[place] for number in numbers)
+            for place, column in enumerate(present, start=1)
+        }
+        target = scratch / f"{member.job.id}.staged.parquet"
+        order = "" if len(months) == 1 else " ORDER BY _month, rowid"
+        query = f"SELECT * EXCLUDE (file_index) FROM {_TOGETHER} WHERE file_index = {index}{order}"
+        connection.execute(f"COPY ({query}) TO {literal(target)} ({options})")
+        document = clean_document(
+            member.job,
+            member.relation,
+            member.met,
+            member.records,
+            months,
+            {name: count for name, count in nulls.items() if count},
+        )
+        yield member.job.id, ParseOutcome(document, target, None)

@@ -1,0 +1,144 @@
+"""DuckDB's reader where it reads a delimited file as it is meant, the careful path where it would not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from quarterlake.domain.errors import MisreadError
+from quarterlake.processing.cutting import LONGEST
+from quarterlake.processing.faults import reading as duckdb_reading
+from quarterlake.processing.relations import read_rewritten
+from quarterlake.processing.rewriting import rewritten
+from quarterlake.processing.structure import begins_table_at, find_footer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from quarterlake.domain.reading import Reading
+    from quarterlake.processing.dialect import Dialect
+    from quarterlake.processing.relations import Relation
+    from quarterlake.processing.sources import PlainSource
+
+T = TypeVar("T")
+
+_CHUNK = 128 << 10
+_GAPS = 64
+"""So many blank lines are looked behind for another table; they are cheap unless text is full of them."""
+_HEAD = 1 << 20
+_PAIR = 2
+
+
+def read_either_way(
+    source: PlainSource,
+    relation: Relation,
+    reading: Reading,
+    scratch: Path,
+    work: Callable[[Relation], T],
+    *,
+    at_most: int | None = None,
+) -> T:
+    """The result of `work` over the file's records, read on the fast path if that reads them right, else on the careful one.
+
+    `work` raises MisreadError when it sees that the fast path did not; the careful path is then taken. With `at_most` only
+    so many records are needed, and only the first of the file's bytes are looked at.
+    """
+    dialect = relation.dialect
+    if dialect is None:
+        with duckdb_reading(source.name, source.path):
+            return work(relation)
+    why = needs_care(source.path, dialect, reading, limit=None if at_most is None else _HEAD)
+    if why is None:
+        try:
+            with duckdb_reading(source.name, source.path):
+                return work(relation)
+        except MisreadError as misread:
+            why = f"DuckDB's reader does not read it right: {misread.cause}"
+    with (
+        rewritten(source.path, dialect, reading, scratch, why=why, at_most=at_most) as made,
+        duckdb_reading(source.name, source.path),
+    ):
+        careful = replace(relation, sql=read_rewritten(made), rewriting=made)
+        return work(replace(careful, described={**relation.described, "careful": why}))
+
+
+def needs_care(path: Path, dialect: Dialect, reading: Reading, *, limit: int | None = None) -> str | None:
+    """Why DuckDB's reader would not read a file as it is meant, as far as that can be seen beforehand; None if it would.
+
+    One pass over the bytes, or the first `limit` of them.
+    """
+    if dialect.special:
+        return dialect.special
+    if find_footer(path, dialect, reading) is not None:
+        return "a footer"
+    with path.open("rb") as stream:
+        return _scan(stream, dialect, reading, limit)
+
+
+def _scan(stream: BinaryIO, dialect: Dialect, reading: Reading, limit: int | None) -> str | None:
+    end, heading = dialect.line_end, _heading(dialect, reading)
+    base = max(0, dialect.start - len(end))
+    last_end, tail = base, b""
+    stream.seek(base)
+    while chunk := stream.read(_CHUNK):
+        if heading and (heading in chunk or heading in tail + chunk[: len(heading)]):
+            return "a repeated header"
+        first = chunk.find(end)
+        if base + (first if first >= 0 else len(chunk)) - last_end > LONGEST:
+            return "a line longer than DuckDB's reader takes"
+        if first >= 0:
+            last_end = base + chunk.rfind(end)
+        tail = (tail + chunk)[-len(heading) :] if len(chunk) < len(heading) else chunk[-len(heading) :]
+        base += len(chunk)
+        if limit is not None and base > limit:
+            break
+    return None
+
+
+def holds_another_table(path: Path, dialect: Dialect, reading: Reading) -> bool:
+    """Whether another table begins after one of a file's first blank lines, or records of delimiters alone."""
+    gaps = _gaps(dialect, reading)
+    overlap = max(map(len, gaps), default=0)
+    with path.open("rb") as stream:
+        base, data, seen = max(0, dialect.start - len(dialect.line_end)), b"", 0
+        stream.seek(base)
+        while gaps and (chunk := stream.read(_CHUNK)):
+            kept = min(overlap, len(data))
+            base += len(data) - kept
+            data = data[len(data) - kept :] + chunk
+            for gap in gaps:
+                at = data.find(gap)
+                while at >= 0 and seen < _GAPS:
+                    seen += 1
+                    if _another_table(stream, base + at + len(gap), dialect, reading):
+                        return True
+                    at = data.find(gap, at + len(gap))
+            if seen >= _GAPS:
+                break
+    return False
+
+
+def _heading(dialect: Dialect, reading: Reading) -> bytes:
+    """The header as a line of its own; nothing where it may be repeated."""
+    if not dialect.heading or reading.repeated_headers == "keep" or len(dialect.columns) == 1:
+        return b""
+    return dialect.line_end + dialect.heading + dialect.line_end
+
+
+def _gaps(dialect: Dialect, reading: Reading) -> list[bytes]:
+    """What may set off another table: a blank line, or one of delimiters alone."""
+    end, width = dialect.line_end, len(dialect.columns)
+    if width == 1 or reading.tables == "all":
+        return []
+    empty = end + dialect.delimiter.encode() * (width - 1) + end
+    return [end + end, *([empty] if width > _PAIR else [])]
+
+
+def _another_table(stream: BinaryIO, offset: int, dialect: Dialect, reading: Reading) -> bool:
+    here = stream.tell()
+    try:
+        return begins_table_at(stream, offset, dialect, reading)
+    finally:
+        stream.seek(here)

@@ -1,0 +1,295 @@
+"""The way back for rejects: exporting them to be repaired, and replaying what a person made of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from quarterlake.domain.errors import ConflictError, UsageError
+from quarterlake.domain.parsed import ParsedFile
+from quarterlake.domain.releases import checked_dataset_name
+from quarterlake.domain.repairs import Cells, parse_trace, place_of, trace_of
+from quarterlake.ingestion.replays import land_edited, land_replay, repairs_in
+from quarterlake.lake import documents, keys
+from quarterlake.overview import Known, known
+from quarterlake.processing.reject_cells import cutter
+from quarterlake.processing.sheets import ACTIONS, SheetRow, read_sheet, write_sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from quarterlake.domain.contract import Contract
+    from quarterlake.domain.landings import Manifest
+    from quarterlake.pipeline import Pipeline
+
+_ATTEMPTS = 20
+
+
+class Exported(msgspec.Struct, frozen=True):
+    """How many rejects were written, and how many could not be since their place is not known."""
+
+    dataset: str
+    rejects: int
+    without_place: int
+
+
+class Replayed(msgspec.Struct):
+    """What a sheet came to.
+
+    `repaired` and `discarded` count rows that are new, `unchanged` those that say what was said before, `left` those without a repair;
+    `refused` gives reasons by the row's number in the sheet. `landed` are the replays made.
+    """
+
+    dataset: str
+    repaired: int = 0
+    discarded: int = 0
+    unchanged: int = 0
+    left: int = 0
+    refused: dict[str, str] = {}
+    landed: list[str] = []
+
+
+class Reread(msgspec.Struct, frozen=True):
+    """A file that was parsed again, with its rejects before (None where it was not parsed before) and now."""
+
+    source: str
+    before: int | None
+    now: int
+    error: str | None
+
+
+def _contract_of(held: Known) -> Contract:
+    if held.contract is None:
+        raise UsageError(
+            f"{held.dataset} has no contract yet, so nothing of it has been rejected. `quarterlake process` works one out."
+        )
+    return held.contract
+
+
+def export(pipeline: Pipeline, dataset: str, target: Path) -> Exported:
+    """Write the rejects of a data set as a sheet. Raises UsageError where the file exists or nothing has landed."""
+    held = known(pipeline, dataset)
+    contract = _contract_of(held)
+    columns = [column.name for column in contract.columns]
+    unplaced: Counter[str] = Counter()
+    try:
+        with target.open("x", encoding="utf-8", newline="") as stream:
+            written = write_sheet(stream, columns, _rows(pipeline, held, contract, unplaced))
+    except FileExistsError:
+        raise UsageError(
+            f"{target} exists, and may hold repairs. Name another file, or move it away first."
+        ) from None
+    return Exported(dataset, written, unplaced.total())
+
+
+def _rows(pipeline: Pipeline, held: Known, contract: Contract, unplaced: Counter[str]) -> Iterator[SheetRow]:
+    stood_for = held.stood_for
+    scratch = pipeline.lake.curated.scratch
+    for landing in held.landings:
+        manifest = landing.manifest
+        parsed = held.parsed.get(manifest.sequence)
+        if parsed is None or not landing.is_live or parsed.rejects is None:
+            continue
+        with ExitStack() as stack:
+            [raw] = stack.enter_context(pipeline.lake.raw.local([manifest.key]))
+            cut = stack.enter_context(cutter(manifest.source, raw, scratch, contract, parsed))
+            for _, reject in pipeline.engine.rejects([parsed]):
+                place = place_of(reject.byte_offset, reject.record)
+                if place in stood_for.get(manifest.sequence, ()):
+                    continue
+                if manifest.replay is not None and reject.line is not None:
+                    sha256, place = manifest.replay.sha256, manifest.replay.repairs[reject.line - 1]
+                else:
+                    sha256 = manifest.sha256
+                if place is None:
+                    unplaced[manifest.source] += 1
+                    continue
+                text, cells = cut(reject)
+                known_of = {
+                    "_trace": trace_of(sha256, place),
+                    "_dataset": held.dataset,
+                    "_source": manifest.named_after,
+                    "_line": "" if manifest.replay or reject.line is None else str(reject.line),
+                    "_byte_offset": place[1:] if place[0] == "b" else "",
+                    "_column": reject.column or "",
+                    "_reason": reject.reason,
+                    "_raw": text.rstrip(),
+                }
+                yield SheetRow(known_of, cells)
+
+
+def replay(pipeline: Pipeline, sheet: Path) -> list[Replayed]:
+    """Land what a sheet repairs and discards; the next run parses it. A sheet that was replayed already changes nothing.
+
+    Raises UsageError for what is no sheet, StoreUnavailableError and DiskFullError as landing does.
+    """
+    try:
+        data = sheet.read_bytes()
+    except OSError as refused:
+        raise UsageError(f"{sheet} cannot be read: {refused.strerror}.") from refused
+    rows = list(read_sheet(data, str(sheet)))
+    datasets = sorted({row.known["_dataset"] for _, row in rows})
+    if not rows:
+        raise UsageError(f"{sheet} has no row. `quarterlake rejects export` writes one for each reject.")
+    return [_replay_of(pipeline, sheet, checked_dataset_name(name), rows) for name in datasets]
+
+
+def _replay_of(pipeline: Pipeline, sheet: Path, dataset: str, rows: list[tuple[int, SheetRow]]) -> Replayed:
+    held = known(pipeline, dataset)
+    contract = _contract_of(held)
+    names = {column.name: column.source for column in contract.columns}
+    done = Replayed(dataset)
+    wanted: dict[int, dict[str, Cells | None]] = {}
+    columns = {name for _, row in rows if row.known["_dataset"] == dataset for name in row.cells}
+    if unknown := sorted(columns - names.keys()):
+        raise UsageError(
+            f"{sheet}: {unknown[0]} is no column of {dataset}. Its columns are {', '.join(names)}; export again after the contract has changed."
+        )
+    found = _Places(pipeline, held)
+    for number, row in rows:
+        if row.known["_dataset"] != dataset:
+            continue
+        action = row.known.get("_action", "").strip().casefold()
+        if action in ACTIONS and (action == "keep" or (action == "" and not row.is_changed)):
+            done.left += 1
+            continue
+        trace = parse_trace(row.known["_trace"])
+        source = row.known.get("_source", "")
+        why = found.refusal(action, trace, source or "its file")
+        original = found.original(trace[0], source) if trace else None
+        if trace is None or original is None or why is not None:
+            done.refused[str(number)] = why or ""
+        elif trace[1] in wanted.get(original.sequence, {}):
+            done.refused[str(number)] = "the record is repaired twice in this file; keep one row"
+        else:
+            cells = {names[name]: text or None for name, text in row.cells.items()}
+            wanted.setdefault(original.sequence, {})[trace[1]] = None if action == "discard" else cells
+    edited: tuple[str, str] | None = None
+    for sequence, records in wanted.items():
+        if edited is None:
+            edited = land_edited(pipeline.lake.raw, dataset, sheet, pipeline.now)
+        lines = {place: line for place, line in found.lines(sequence).items() if place is not None}
+        _land(pipeline, dataset, sequence, records, lines, edited, done)
+    return done
+
+
+class _Places:
+    """The places that may be repaired: rejects of live files, those repaired before among them; read when they are asked for."""
+
+    def __init__(self, pipeline: Pipeline, held: Known) -> None:
+        self._pipeline, self._held = pipeline, held
+        self._live = [m.manifest for m in held.landings if m.is_live and m.manifest.replay is None]
+        self._read: dict[int, dict[str | None, int | None]] = {}
+
+    def original(self, sha256: str, source: str) -> Manifest | None:
+        """The live file with these bytes; of several, for different times, the one of this path."""
+        same = [manifest for manifest in self._live if manifest.sha256 == sha256]
+        return next((manifest for manifest in same if manifest.source == source), same[0] if same else None)
+
+    def refusal(self, action: str, trace: tuple[str, str] | None, source: str) -> str | None:
+        """Why a row cannot be taken; None where it can."""
+        if action not in ACTIONS:
+            return f"{action!r} is no action; write repair, discard, keep or nothing"
+        if trace is None:
+            return "its _trace was changed, so that the record cannot be found; export again"
+        original = self.original(trace[0], source)
+        if original is None:
+            return f"{source} was corrected since it was exported, so that this record is no more"
+        if original.sequence not in self._held.parsed:
+            return f"{source} has not been read under the contract in force; `quarterlake rejects replay {self._held.dataset}` does that"
+        if trace[1] not in self.lines(original.sequence):
+            return "the record is no reject any more under the contract in force"
+        return None
+
+    def lines(self, sequence: int) -> dict[str | None, int | None]:
+        """The line of each place of a file that may be repaired, None where the file has no lines."""
+        if sequence not in self._read:
+            rejects = self._pipeline.engine.rejects([self._held.parsed[sequence]])
+            self._read[sequence] = {
+                place_of(reject.byte_offset, reject.record): reject.line for _, reject in rejects
+            }
+        return self._read[sequence]
+
+
+def _land(
+    pipeline: Pipeline,
+    dataset: str,
+    number: int,
+    records: Mapping[str, Cells | None],
+    lines: Mapping[str, int | None],
+    edited: tuple[str, str],
+    done: Replayed,
+) -> None:
+    """Land the repairs of one file's records together with those that were made before and still stand."""
+    raw = pipeline.lake.raw
+    for _ in range(_ATTEMPTS):
+        held = known(pipeline, dataset)
+        original = next(m for m in held.landings if m.manifest.sequence == number)
+        if not original.is_live:
+            raise ConflictError(
+                f"{original.manifest.source} was corrected meanwhile. Run the same command again."
+            )
+        last = next((m for m in held.landings if m.repairs == number), None)
+        repairs, discards = ({}, set()) if last is None else repairs_in(raw, last.manifest)
+        before = {**repairs, **dict.fromkeys(discards)}
+        now = {**before, **records}
+        new = {
+            place: cells for place, cells in records.items() if place not in before or before[place] != cells
+        }
+        if not new:
+            done.unchanged += len(records)
+            return
+        sequence = max(landing.manifest.sequence for landing in held.landings) + 1
+        kept = {place: cells for place, cells in now.items() if cells is not None}
+        gone = [place for place, cells in now.items() if cells is None]
+        made = land_replay(raw, original.manifest, kept, gone, lines, edited, sequence, pipeline.now)
+        if made is not None:
+            done.unchanged += len(records) - len(new)
+            done.repaired += sum(cells is not None for cells in new.values())
+            done.discarded += sum(cells is None for cells in new.values())
+            done.landed.append(made.source)
+            return
+    raise ConflictError(f"Other processes kept landing files of {dataset}. Run the same command again.")
+
+
+def reread(pipeline: Pipeline, dataset: str) -> tuple[Contract, list[Reread]]:
+    """Parse a data set's files again where the contract in force asks for it; say what that did to their rejects.
+
+    Raises UsageError where nothing of it has landed.
+    """
+    before = _last_parsed(pipeline, known(pipeline, dataset))
+    fresh = known(pipeline, dataset)
+    there = set(fresh.parsed)
+    pipeline.curate(dataset)
+    held = known(pipeline, dataset)
+    contract = _contract_of(held)
+    again = [
+        (landing.manifest, held.parsed[landing.manifest.sequence])
+        for landing in held.landings
+        if landing.is_live
+        and landing.manifest.sequence in held.parsed
+        and landing.manifest.sequence not in there
+    ]
+    return contract, [
+        Reread(
+            manifest.source,
+            before[manifest.sha256].rejected if manifest.sha256 in before else None,
+            parsed.rejected,
+            parsed.error,
+        )
+        for manifest, parsed in again
+    ]
+
+
+def _last_parsed(pipeline: Pipeline, held: Known) -> dict[str, ParsedFile]:
+    """What the bytes of live files gave when they were parsed last, under whatever contract."""
+    store = pipeline.lake.curated
+    listed = [item for item in store.list(keys.ours(held.dataset, "parsed")) if item.key.endswith(".json")]
+    ordered = sorted(listed, key=lambda item: (item.modified, item.key))
+    live = {landing.manifest.sha256 for landing in held.landings if landing.is_live}
+    found = documents.read_many(store, [item.key for item in ordered], ParsedFile)
+    return {file.sha256: file for file in found if file.sha256 in live and file.error is None}

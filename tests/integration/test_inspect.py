@@ -1,0 +1,88 @@
+"""`quarterlake inspect FILE`, as its users have it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REPORT = (
+    b"Bericht 2024\r\n\r\ndatum;laden;umsatz\r\n2024-01-01;M\xfcnchen;1,5\r\n"
+    b'2024-01-02;K\xf6ln;"2,5\r\n2024-01-03;Berlin;3,5\r\nSumme;;7,5\r\n'
+)
+
+
+def inspect(folder: Path, data: bytes, *options: str) -> tuple[int, str, str]:
+    path = folder / "report.csv"
+    path.write_bytes(data)
+    command = [sys.executable, "-m", "quarterlake.cli", "inspect", str(path), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def document(folder: Path, data: bytes, *options: str) -> dict[str, Any]:
+    code, out, _ = inspect(folder, data, "--json", *options)
+    assert code == 0
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def test_a_file_is_shown_with_what_is_decided_and_why(tmp_path: Path) -> None:
+    code, out, _ = inspect(tmp_path, REPORT)
+    assert code == 0
+    assert "4 records = 2 read + 2 rejected" in out
+    for said in (
+        "latin-1  (2 bytes are no UTF-8",
+        "Bericht 2024",
+        "laden=München",
+        "line 7, byte 105: footer: Summe;;7,5",
+    ):
+        assert said in out
+
+
+def test_decisions_are_overridden(tmp_path: Path) -> None:
+    found = document(
+        tmp_path, REPORT, "--set", "footer=0", "--set", "encoding=cp437", "--set", "header=false"
+    )
+    assert found["how"]["encoding"] == "cp437"
+    assert found["why"]["encoding"] == found["why"]["header"] == "the contract says so"
+    assert found["records"] == 5
+    assert "footer" not in found["reject_counts"]
+    assert found["columns"] == ["column_1", "column_2", "column_3"]
+
+
+def test_a_contract_holds_values_against_its_types(tmp_path: Path) -> None:
+    contract = tmp_path / "report.odcs.yaml"
+    contract.write_text(
+        """\
+apiVersion: v3.1.0
+kind: DataContract
+id: report
+schema:
+- name: report
+  properties:
+  - {name: datum, logicalType: date}
+  - {name: laden, logicalType: integer}
+  - {name: umsatz, logicalType: string}
+  customProperties:
+  - {property: quarterlake.recordTime, value: datum}
+  - {property: quarterlake.reading, value: {delimiter: ";", footer: 1}}
+""",
+        encoding="utf-8",
+    )
+    found = document(tmp_path, REPORT, "--contract", str(contract))
+    assert found["records"] == sum(found["reject_counts"].values()) == 4
+    assert found["rejects"][0]["column"] == "laden"
+    assert found["why"]["delimiter"] == "the contract says so"
+
+
+def test_what_cannot_be_is_said(tmp_path: Path) -> None:
+    assert inspect(tmp_path, b"")[0] == 1
+    assert "report.csv is empty" in inspect(tmp_path, b"")[2]
+    code, _, said = inspect(tmp_path, REPORT, "--set", "delimeter=;")
+    assert code == 2
+    assert "delimeter" in said

@@ -1,0 +1,157 @@
+"""Parquet from anywhere: every type is exact, or said."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from quarterlake.processing.parser import ParseJob, parse_file
+from quarterlake.processing.samples import sample_file
+from tests.integration.test_formats import contract_of, opened_connection, parse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import duckdb
+
+__all__ = ["opened_connection"]
+
+MOMENT = datetime(2026, 1, 1, 10, 30, 15, 123456, tzinfo=UTC)
+MICROS = 1_767_263_415_123_456
+
+
+def written(table: pa.Table, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, **options)
+    return buffer.getvalue()
+
+
+TYPES: list[tuple[pa.Array, str, Any]] = [
+    (pa.array([MICROS // 1_000_000], pa.timestamp("s")), "timestamp", MOMENT.replace(microsecond=0)),
+    (pa.array([MICROS // 1_000], pa.timestamp("ms")), "timestamp", MOMENT.replace(microsecond=123_000)),
+    (pa.array([MICROS], pa.timestamp("us")), "timestamp", MOMENT),
+    (pa.array([MICROS], pa.timestamp("us", "America/New_York")), "timestamp", MOMENT),
+    (pa.array([MICROS * 1_000], pa.timestamp("ns")), "timestamp", MOMENT),
+    (pa.array([MICROS * 1_000], pa.timestamp("ns", "UTC")), "timestamp", MOMENT),
+    (
+        pa.array([-1], pa.timestamp("us")),
+        "timestamp",
+        datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+    ),
+    (pa.array([255], pa.uint8()), "int64", 255),
+    (pa.array([-128], pa.int8()), "int64", -128),
+    (pa.array([2**32 - 1], pa.uint32()), "int64", 2**32 - 1),
+    (pa.array([2**64 - 1], pa.uint64()), "decimal(38,0)", Decimal(2**64 - 1)),
+    (pa.array([Decimal("1.10")], pa.decimal128(9, 2)), "decimal(18,2)", Decimal("1.10")),
+    (pa.array([Decimal("9" * 38)], pa.decimal128(38, 0)), "decimal(38,0)", Decimal("9" * 38)),
+    (pa.array(["x"]).dictionary_encode(), "string", "x"),
+    (pa.array([np.float16(1.5)], pa.float16()), "float64", 1.5),
+    (pa.array([0.1], pa.float32()), "float64", float(np.float32(0.1))),
+    (pa.array([date(2026, 1, 2)]), "date", date(2026, 1, 2)),
+    (pa.array([time(1, 2, 3)], pa.time64("us")), "string", "01:02:03"),
+    (pa.array([3_723_000_000_001], pa.time64("ns")), "string", "01:02:03.000000001"),
+    (pa.array([UUID(int=7).bytes], pa.uuid()), "string", str(UUID(int=7))),
+    (pa.array(["hé".encode()], pa.binary()), "string", "hé"),
+    (pa.array([b"\x00\xff"], pa.binary()), "string", r"\x00\xFF"),
+    (pa.array([True]), "boolean", True),
+    (pa.array([[1, None, 3]]), "string", "[1,null,3]"),
+    (pa.array([[Decimal("1.15")]]), "string", "[1.15]"),
+    (pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())), "string", '{"k":1}'),
+    (pa.array([None], pa.null()), "null", None),
+]
+
+
+@pytest.mark.parametrize(("values", "kind", "value"), TYPES, ids=[str(values.type) for values, _, _ in TYPES])
+def test_each_type_is_found_and_exact(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, values: pa.Array, kind: str, value: object
+) -> None:
+    data = written(pa.table({"v": values}))
+    found = parse(connection, tmp_path, data, {"v": kind})
+    assert found.rows == [(value,)]
+    sample = sample_file(connection, "x", tmp_path / "raw", tmp_path, records=10, stamp=None)
+    assert str(sample.natives["v"]) == kind
+
+
+def test_nanoseconds_that_do_not_fit_are_rejected_not_cut(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    for zone in (None, "UTC"):
+        values = pa.array([MICROS * 1_000, MICROS * 1_000 + 1, None], pa.timestamp("ns", zone))
+        found = parse(connection, tmp_path, written(pa.table({"v": values})), {"v": "timestamp"})
+        assert found.rows == [(MOMENT,), (None,)]
+        assert found.rejects[0]["reason"] == "not a timestamp (ISO 8601, to the microsecond)"
+        assert "123456001" in found.rejects[0]["raw"]
+
+
+def test_timestamps_of_96_bits_are_read_and_told(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    table = pa.table({"v": pa.array([MICROS * 1_000], pa.timestamp("ns"))})
+    data = written(table, use_deprecated_int96_timestamps=True)
+    found = parse(connection, tmp_path, data, {"v": "timestamp"})
+    assert found.rows == [(MOMENT,)]
+    assert found.document.dialect["timestamps of 96 bits"] == "read to the microsecond"
+
+
+def test_structs_are_columns_by_their_path(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    values = pa.array([{"b": {"c d": 1, "l": ["x"]}, "e": "y"}, None, {"b": None, "e": None}])
+    data = written(pa.table({"a": values}))
+    found = parse(connection, tmp_path, data, {"a.b.c d": "int64", "a.b.l": "string", "a.e": "string"})
+    assert found.rows == [(1, '["x"]', "y"), (None, None, None), (None, None, None)]
+    assert parse(connection, tmp_path, data, {"a": "string"}).rows[0] == (
+        '{"b":{"c d":1,"l":["x"]},"e":"y"}',
+    )
+
+
+def test_a_decimal_beyond_38_digits_is_refused_by_name(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    table = pa.table({"wide": pa.array([Decimal(10) ** 45], pa.decimal256(50, 1)), "b": [1]})
+    refused = parse(connection, tmp_path, written(table), {"wide": "string"})
+    assert "its column wide is a decimal(50,1)" in (refused.document.error or "")
+    assert parse(connection, tmp_path, written(table), {"b": "int64"}).rows == [(1,)]
+
+
+def test_empty_row_groups_and_files_without_records(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    buffer = io.BytesIO()
+    table = pa.table({"a": pa.array([1, 2, 3])})
+    with pq.ParquetWriter(buffer, table.schema) as writer:
+        for part in (table.slice(0, 0), table.slice(0, 2), table.slice(0, 0), table.slice(2)):
+            writer.write_table(part)
+    assert parse(connection, tmp_path, buffer.getvalue(), {"a": "int64"}).rows == [(1,), (2,), (3,)]
+    empty = parse(connection, tmp_path, written(table.slice(0, 0)), {"a": "int64"})
+    assert (empty.document.records, empty.document.error) == (0, None)
+
+
+def test_a_type_that_differs_from_the_contracts_is_cast_exactly_or_rejected(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    table = pa.table({"a": pa.array([1.5, 2.0, 3.25])})
+    found = parse(connection, tmp_path, written(table), {"a": "decimal(18,1)"})
+    assert found.rows == [(Decimal("1.5"),), (Decimal(2),)]
+    assert len(found.rejects) == 1
+
+
+def test_times_without_a_zone_are_the_contracts(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    local = [datetime(2026, 1, 15, 12), datetime(2026, 3, 29, 2, 30), datetime(2026, 10, 25, 2, 30)]  # noqa: DTZ001
+    raw = tmp_path / "raw"
+    raw.write_bytes(written(pa.table({"t": pa.array(local, pa.timestamp("us"))})))
+    contract = msgspec.structs.replace(contract_of({"t": "timestamp"}), timezone="Europe/Berlin")
+    stamp = "2026-01-01T00:00:00+00:00"
+    outcome = parse_file(connection, ParseJob("p", "o", "x", "0", raw, stamp, contract), tmp_path)
+    rows = connection.execute(f"SELECT t FROM read_parquet('{outcome.data}') WHERE _raw IS NULL").fetchall()
+    assert rows == [(datetime(2026, 1, 15, 11, tzinfo=UTC),), (datetime(2026, 10, 25, 1, 30, tzinfo=UTC),)]
+    assert outcome.document.rejected == 1  # a time that clocks skip
