@@ -155,6 +155,7 @@ def test_what_is_published_is_listed_and_downloads_with_its_hash(scene: Scene) -
             assert way.status_code == 307
             assert way.headers["Cache-Control"] == "no-store"
             assert file["path"].rsplit("/", 1)[1] in way.headers["Location"]
+            assert client.head(f"/v1/releases/{RELEASE}/{path}").status_code == 307
         difference = document(client, "releases/sales@2026-Q1.2/diff")
         assert (difference["against"], difference["records_before"], difference["records_after"]) == (
             RELEASE,
