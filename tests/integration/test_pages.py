@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -244,6 +245,23 @@ def test_a_browser_logs_in_and_sees_what_its_key_opens(browser: Browser, site: S
             assert refused is not None
             assert absent is not None
             assert (refused.status, absent.status) == (403, 403)
+
+
+def test_the_code_that_pages_show_loads_the_release(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That for Spark needs Java and a minute; tests of Delta Sharing run the rest."""
+    monkeypatch.setenv("QUARTERLAKE_KEY", KEY)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(site.scene.root / "cache"))
+    with delivering(site.scene) as served:
+        page = httpx.get(f"{site.url}/releases/{RELEASE}").text
+        codes = re.findall(r'<pre id="code-[0-9]+"[^>]*><code>(.*?)</code></pre>', page, re.DOTALL)
+        assert len(codes) == 6
+        for code in codes[:3]:
+            names: dict[str, Any] = {}
+            exec(unescape(code).replace(site.url, served.url), names)  # noqa: S102 - it is ours
+            loaded = names.get("frame", names.get("release"))
+            assert loaded is not None
+            assert loaded.shape[0] == 3
+            names["client"].close()
 
 
 def test_no_page_holds_a_rejected_text_or_a_value_of_pii(site: Site) -> None:
