@@ -247,6 +247,19 @@ def test_a_browser_logs_in_and_sees_what_its_key_opens(browser: Browser, site: S
             assert (refused.status, absent.status) == (403, 403)
 
 
+def test_too_many_requests_get_a_page_that_says_when_to_come_back(site: Site) -> None:
+    with delivering(site.scene, QUARTERLAKE_REQUESTS_PER_MINUTE="1") as served:
+        answers = [httpx.get(served.url, headers={"Authorization": f"Bearer {KEY}"}) for _ in range(2)]
+        # Pages know sessions, not keys.
+        assert {answer.headers["location"] for answer in answers} == {"/login?target=/"}
+        with httpx.Client(base_url=served.url) as client:
+            client.post("/login", data={"key": KEY, "target": "/"})
+            refused = [answer for _ in range(5) if (answer := client.get("/")).status_code == 429]
+        assert refused
+        assert refused[0].headers["content-type"] == "text/html; charset=utf-8"
+        assert int(refused[0].headers["retry-after"]) > 0
+
+
 def test_the_code_that_pages_show_loads_the_release(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """That for Spark needs Java and a minute; tests of Delta Sharing run the rest."""
     monkeypatch.setenv("QUARTERLAKE_KEY", KEY)
@@ -298,6 +311,7 @@ def test_pages_may_load_nothing_foreign_and_are_for_one_reader(site: Site) -> No
         ("/releases/sales@2026-Q1.1%00", 422),
         ("/assets/..%2f..%2fapp.py", 404),
         ("/assets/nothing.js", 404),
+        ("/datasets/sales/more", 404),
     ],
 )
 def test_what_is_not_there_is_a_page_that_says_so(site: Site, path: str, status: int) -> None:
