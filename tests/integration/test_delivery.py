@@ -453,6 +453,9 @@ def test_the_store_may_go_away_and_come_back(folder_scene: Scene) -> None:
         zone.write_text("no folder any more")
         eventually(lambda: client.get("/readyz").status_code == 503)
         assert document(client, "datasets/sales/releases/latest")["name"] == RELEASE
+        for away in (url, f"/v1/releases/{RELEASE}/rows?length=1"):
+            answer = client.get(away)
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
         zone.unlink()
         aside.rename(zone)
         eventually(lambda: client.get("/readyz").status_code == 200)
