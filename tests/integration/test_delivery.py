@@ -155,6 +155,7 @@ def test_what_is_published_is_listed_and_downloads_with_its_hash(scene: Scene) -
             assert way.status_code == 307
             assert way.headers["Cache-Control"] == "no-store"
             assert file["path"].rsplit("/", 1)[1] in way.headers["Location"]
+            assert client.head(f"/v1/releases/{RELEASE}/{path}").status_code == 307
         difference = document(client, "releases/sales@2026-Q1.2/diff")
         assert (difference["against"], difference["records_before"], difference["records_after"]) == (
             RELEASE,
@@ -452,6 +453,9 @@ def test_the_store_may_go_away_and_come_back(folder_scene: Scene) -> None:
         zone.write_text("no folder any more")
         eventually(lambda: client.get("/readyz").status_code == 503)
         assert document(client, "datasets/sales/releases/latest")["name"] == RELEASE
+        for away in (url, f"/v1/releases/{RELEASE}/rows?length=1"):
+            answer = client.get(away)
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
         zone.unlink()
         aside.rename(zone)
         eventually(lambda: client.get("/readyz").status_code == 200)

@@ -71,6 +71,8 @@ def test_a_name_has_two_live_keys_at_most(store: SqlKeyStore) -> None:
         create_key(store, "app", (READ_ALL,), NOW)
     revoke_key(store, first.id, NOW)
     create_key(store, "app", (READ_ALL,), NOW)
+    with pytest.raises(UsageError, match="QUARTERLAKE_DELIVERY_KEY"):
+        create_key(store, "environment", (READ_ALL,), NOW)
 
 
 def test_a_first_key_that_was_revoked_stays_so(store: SqlKeyStore) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -246,6 +247,36 @@ def test_a_browser_logs_in_and_sees_what_its_key_opens(browser: Browser, site: S
             assert (refused.status, absent.status) == (403, 403)
 
 
+def test_too_many_requests_get_a_page_that_says_when_to_come_back(site: Site) -> None:
+    with delivering(site.scene, QUARTERLAKE_REQUESTS_PER_MINUTE="1") as served:
+        answers = [httpx.get(served.url, headers={"Authorization": f"Bearer {KEY}"}) for _ in range(2)]
+        # Pages know sessions, not keys.
+        assert {answer.headers["location"] for answer in answers} == {"/login?target=/"}
+        with httpx.Client(base_url=served.url) as client:
+            client.post("/login", data={"key": KEY, "target": "/"})
+            refused = [answer for _ in range(5) if (answer := client.get("/")).status_code == 429]
+        assert refused
+        assert refused[0].headers["content-type"] == "text/html; charset=utf-8"
+        assert int(refused[0].headers["retry-after"]) > 0
+
+
+def test_the_code_that_pages_show_loads_the_release(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That for Spark needs Java and a minute; tests of Delta Sharing run the rest."""
+    monkeypatch.setenv("QUARTERLAKE_KEY", KEY)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(site.scene.root / "cache"))
+    with delivering(site.scene) as served:
+        page = httpx.get(f"{site.url}/releases/{RELEASE}").text
+        codes = re.findall(r'<pre id="code-[0-9]+"[^>]*><code>(.*?)</code></pre>', page, re.DOTALL)
+        assert len(codes) == 6
+        for code in codes[:3]:
+            names: dict[str, Any] = {}
+            exec(unescape(code).replace(site.url, served.url), names)  # noqa: S102 - it is ours
+            loaded = names.get("frame", names.get("release"))
+            assert loaded is not None
+            assert loaded.shape[0] == 3
+            names["client"].close()
+
+
 def test_no_page_holds_a_rejected_text_or_a_value_of_pii(site: Site) -> None:
     with httpx.Client(base_url=site.url) as client:
         for path in PAGES:
@@ -280,6 +311,7 @@ def test_pages_may_load_nothing_foreign_and_are_for_one_reader(site: Site) -> No
         ("/releases/sales@2026-Q1.1%00", 422),
         ("/assets/..%2f..%2fapp.py", 404),
         ("/assets/nothing.js", 404),
+        ("/datasets/sales/more", 404),
     ],
 )
 def test_what_is_not_there_is_a_page_that_says_so(site: Site, path: str, status: int) -> None:

@@ -80,6 +80,13 @@ def test_a_form_of_another_site_is_refused(browser: httpx.Client, header: dict[s
     assert browser.post("/logout", headers=header).status_code == 403
 
 
+def test_what_is_no_form_of_ours_is_refused(browser: httpx.Client) -> None:
+    assert browser.post("/login", data={f"field{n}": "x" for n in range(9)}).status_code == 422
+    for content in (b"", b"\xff\xfe", b"key=" + b"x" * 5000, b"key=%ff%00&target=%00"):
+        assert browser.post("/login", content=content).status_code == 401
+    assert browser.post("/login", content=b"x" * (1 << 22)).status_code == 413
+
+
 def test_a_cookie_that_was_changed_opens_nothing(browser: httpx.Client) -> None:
     login(browser, KEY)
     key_id, end, signature = browser.cookies[COOKIE].split(".")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quarterlake.delivery.sharing.history import UnknownVersionError, table_history
+from quarterlake.delivery.sharing.history import UnknownVersionError, Version, table_history
 from quarterlake.domain.column_types import INT64
 from quarterlake.domain.contract import Column, Contract
 from quarterlake.domain.quality import QualityReport
@@ -156,6 +156,31 @@ def test_every_version_shows_what_the_log_does(steps: list[tuple[str, dict[str, 
             old = {file.path for each in before.shown for file in each.files}
             assert (old - removed) | added == {file.path for each in after.shown for file in each.files}
             assert {name for name, _ in before.columns} <= {name for name, _ in after.columns}
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(PERIODS), st.integers(1, 3)), max_size=12), st.sets(st.integers(0, 11))
+)
+def test_what_a_dropped_release_showed_is_never_passed_over(
+    steps: list[tuple[str, int]], dropped: set[int]
+) -> None:
+    publisher = Publisher()
+    for period, seconds in steps:
+        publisher.publish(period, dict.fromkeys(AGGREGATES, "long"), seconds)
+    current = [publisher.current(period) for period in PERIODS]
+    left = [r for n, r in enumerate(publisher.releases) if n not in dropped or r in current]
+    for name in AGGREGATES:
+        history = table_history(left, name)
+        if history is None:
+            continue
+        *earlier, latest = history.versions
+        for version in earlier:
+            assert files(version) == publisher.logs[name].versions[version.number]
+        assert files(latest) == {path for release in current for path in paths(release, name)}
+
+
+def files(version: Version) -> set[str]:
+    return {file.path for each in version.shown for file in each.files}
 
 
 def test_instants_lead_to_versions() -> None:

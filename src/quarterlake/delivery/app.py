@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from quarterlake.settings import DeliveryOptions
 
 _LARGEST_BODY = 1 << 20  # a query's predicates may be long
+_log = logging.getLogger("quarterlake.delivery")
 _DESCRIPTION = """\
 Published quarterly releases: what is in them, what they were made from, and URLs that download them.
 
@@ -81,6 +83,8 @@ def create_app(store: Store, options: DeliveryOptions, keystore: KeyStore, *, is
 def _assembled(store: Store, options: DeliveryOptions, keystore: KeyStore, *, is_open: bool) -> Parts:
     signer = Signer(keystore.secret())
     keyring = Keyring(keystore).start()
+    if keyring.is_useless and not is_open:
+        _log.warning("no key opens anything yet; `quarterlake keys create --name NAME` makes one")
     catalog = Catalog(store).start()
     if isinstance(store, FolderStore) or options.gateway:
         links: GatewayLinks | SignedLinks = GatewayLinks(signer, options.url_seconds)

@@ -148,6 +148,7 @@ class Catalog:
             if (kept := self._documents.get(place)) is not None:
                 self._documents.move_to_end(place)
                 return kept  # type: ignore[return-value] # kept under its kind
+        self.check_store()
         found = documents.read(self.store, key, kind)
         if found is not None:
             with self._guard:
@@ -160,6 +161,7 @@ class Catalog:
         """The last document below a prefix, by key: for numbered documents of which each replaces the one before. Looked for once a second at most."""
         listed_at, key = self._newest.get(prefix, (-1.0, None))
         if listed_at < 0 or time.monotonic() - listed_at > 1:
+            self.check_store()
             listed = [item.key for item in self.store.list(prefix) if item.key.endswith(".json")]
             key = listed[-1] if listed else None
             self._newest[prefix] = (time.monotonic(), key)
@@ -174,6 +176,14 @@ class Catalog:
             return f"{self.store.url} has not answered for {silent:.0f} s."
         known = self._known
         return next(iter(known.broken.values()), None) if known else "The releases have not been listed yet."
+
+    def check_store(self) -> None:
+        """Raise StoreUnavailableError at once where the store is known to be away, rather than wait for it anew with each request."""
+        silent = time.monotonic() - self._seen_at
+        if self._trouble is not None or (self._thread.is_alive() and silent > _STALE_SECONDS):
+            raise StoreUnavailableError(
+                self._trouble or f"{self.store.url} has not answered for {silent:.0f} s."
+            )
 
     def refresh(self) -> None:
         """Look at the store now. Raises StoreUnavailableError where that cannot be done; what was known stays."""

@@ -74,11 +74,12 @@ async def get_signed_file(
         raise Problem(404, f"{name} has {len(listed)} files, numbered from 0.")
     found = listed[number][1]
     if request.method != "HEAD":
+        parts.catalog.check_store()
         await run_in_threadpool(parts.accesses.record, caller, release, [found.path], "download")
-    return _sent(request, parts, found)
+    return await _sent(request, parts, found)
 
 
-def _sent(request: Request, parts: Parts, file: DataFile) -> Response:
+async def _sent(request: Request, parts: Parts, file: DataFile) -> Response:
     etag = f'"{file.sha256}"'
     headers = {
         "ETag": etag,
@@ -99,29 +100,39 @@ def _sent(request: Request, parts: Parts, file: DataFile) -> Response:
     if ranges is None:
         headers["Content-Length"] = str(file.size)
         body = _chunks(parts.store, file, 0, file.size) if whole else None
-        return _response(200, headers, PARQUET, body)
+        return await _response(200, headers, PARQUET, body)
     if len(ranges) == 1:
         [(start, end)] = ranges
         headers |= {
             "Content-Length": str(end - start),
             "Content-Range": f"bytes {start}-{end - 1}/{file.size}",
         }
-        return _response(206, headers, PARQUET, _chunks(parts.store, file, start, end) if whole else None)
+        return await _response(
+            206, headers, PARQUET, _chunks(parts.store, file, start, end) if whole else None
+        )
     boundary = secrets.token_hex(16)
     heads = [_head(boundary, start, end, file.size) for start, end in ranges]
     tail = f"--{boundary}--\r\n".encode()
     size = sum(len(head) + end - start + 2 for head, (start, end) in zip(heads, ranges, strict=True))
     headers["Content-Length"] = str(size + len(tail))
     pieces = _multipart(parts.store, file, list(zip(heads, ranges, strict=True)), tail) if whole else None
-    return _response(206, headers, f"multipart/byteranges; boundary={boundary}", pieces)
+    return await _response(206, headers, f"multipart/byteranges; boundary={boundary}", pieces)
 
 
-def _response(
+async def _response(
     status: int, headers: dict[str, str], media_type: str, body: AsyncIterator[bytes] | None
 ) -> Response:
     if body is None:
         return Response(None, status, headers, media_type)
-    return StreamingResponse(body, status, headers, media_type)
+    # A store that fails at once is answered with a problem, not with a file that breaks off.
+    first = await anext(body, b"")
+    return StreamingResponse(_from(first, body), status, headers, media_type)
+
+
+async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk
 
 
 def _head(boundary: str, start: int, end: int, size: int) -> bytes:

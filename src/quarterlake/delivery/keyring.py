@@ -58,6 +58,12 @@ class Keyring:
         self._thread.start()
         return self
 
+    @property
+    def is_useless(self) -> bool:
+        """Whether no key opens anything."""
+        now = datetime.now(UTC)
+        return not any(key.is_live(now) for key in self._keys.values())
+
     def close(self) -> None:
         """Stop following."""
         self._stop.set()
@@ -128,7 +134,8 @@ def create_key(
 
     Raises UsageError for an unfit name, for an expiry that is past, and where the name has two live keys.
     """
-    checked_name(name)
+    if checked_name(name) == FIRST_NAME:
+        raise UsageError(f"{name} is the name of the key in QUARTERLAKE_DELIVERY_KEY. Choose another.")
     live = [key for key in store.all() if key.name == name and key.is_live(now)]
     if len(live) >= MOST_LIVE:
         raise UsageError(

@@ -44,6 +44,11 @@ _TITLES = {
     500: "The server failed",
     503: "Not available at the moment",
 }
+_PLAIN = {
+    "Not Found": "There is nothing at this path. /docs shows what there is.",
+    "Method Not Allowed": "This path does not take this method. /docs shows what it takes.",
+}
+"""What the framework says, and what to say instead."""
 _log = logging.getLogger("quarterlake.delivery")
 
 
@@ -113,7 +118,7 @@ def install(app: FastAPI) -> None:
     `app.state.problem_shapes` maps path prefixes to functions that answer otherwise, as another protocol wants it.
     """
     app.state.problem_shapes = {}
-    kinds = (Problem, QuarterlakeError, RequestValidationError, HTTPException, ValueError, Exception)
+    kinds = (Problem, QuarterlakeError, RequestValidationError, HTTPException, Exception)
     for kind in kinds:
         app.add_exception_handler(kind, _answered)
 
@@ -129,7 +134,8 @@ def problem_of(error: Exception) -> Problem:
         detail = "; ".join(f"{one['where']}: {one['message']}" for one in wrong)
         return Problem(422, detail, errors=wrong)
     if isinstance(error, HTTPException):
-        return Problem(error.status_code, str(error.detail), error.headers)
+        detail = _PLAIN.get(str(error.detail), str(error.detail))
+        return Problem(error.status_code, detail, error.headers)
     if isinstance(error, UnknownReleaseError | UnknownDatasetError | UnknownKeyError):
         return Problem(404, str(error))
     if isinstance(error, UsageError):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 _LONGEST_TARGET = 500
+_MOST_FIELDS = 8
 router = APIRouter(include_in_schema=False)
 
 
@@ -30,7 +31,10 @@ async def show_login(target: Annotated[str, Query(max_length=_LONGEST_TARGET)] =
 async def login(request: Request, parts: OnParts) -> Response:
     """Begin a session, and go to where the browser wanted to."""
     _check_origin(request)
-    form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=8)
+    try:
+        form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise Problem(422, "This is not the login page's form. Open /login and try again.") from None
     key, target = (form.get(name, [""])[0].strip() for name in ("key", "target"))
     begun = await parts.door.begin_session(key)
     if begun is None:

@@ -7,24 +7,47 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
+from fastapi.routing import APIRoute
 
+from quarterlake.delivery.access import LoginNeededError
 from quarterlake.delivery.pages import views
 from quarterlake.delivery.pages.lineage import column_heads, lineage, raw_parts
 from quarterlake.delivery.pages.rendering import ASSETS, page, problem_page
 from quarterlake.delivery.parts import OnParts
-from quarterlake.delivery.problems import Problem
+from quarterlake.delivery.problems import Problem, problem_of
 from quarterlake.delivery.shelf import PageShelf
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from fastapi import FastAPI
 
-router = APIRouter(include_in_schema=False)
+
+class _PageRoute(APIRoute):
+    """A route whose problems are pages too."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See APIRoute."""
+        handler = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except LoginNeededError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits in front of a browser
+                return problem_page(problem_of(error))
+
+        return guarded
+
+
+router = APIRouter(include_in_schema=False, route_class=_PageRoute)
 _FOREVER = "public, max-age=31536000, immutable"
 _NAMES = frozenset({"style.css", "catalog.js", "icon.svg"})
 
 
 def install(app: FastAPI) -> None:
-    """Mount the pages; their problems are pages too."""
+    """Mount the pages; paths below theirs that are none give a page that says so."""
     app.include_router(router)
     app.state.problem_shapes |= dict.fromkeys(("/datasets/", "/releases/"), problem_page)
 

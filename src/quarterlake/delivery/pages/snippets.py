@@ -54,29 +54,25 @@ client = Client("{base}", os.environ["QUARTERLAKE_KEY"])
     yield Snippet(
         "Spark",
         f"""\
+{client}
 from pyspark.sql import SparkSession
 
-spark = SparkSession.builder.config(
-    "spark.jars.packages", "io.delta:delta-sharing-spark_2.13:4.0.0"
-).getOrCreate()
-frame = (
-    spark.read.format("deltaSharing")
-    .option("versionAsOf", {version})
-    .load("profile.share#{table}")
-)""",
-        "pip install pyspark",
-        f"Version {version} of the table shows the current releases of all periods as they were when this one was published. "
-        "profile.share is what `quarterlake keys create --profile` wrote.",
+spark = SparkSession.builder.getOrCreate()
+frame = spark.createDataFrame(client.load("{release.name}"{chosen}))""",
+        "pip install 'quarterlake[client]' 'pyspark>=4'",
+        "With the package io.delta:delta-sharing-spark of your Spark's version, executors read by themselves: "
+        f'spark.read.format("deltaSharing").option("versionAsOf", {version}).load("profile.share#{table}").',
     )
     yield Snippet(
         "delta-sharing",
         f'import delta_sharing\n\nframe = delta_sharing.load_as_pandas("profile.share#{table}", version={version})',
         "pip install delta-sharing",
-        f"The protocol is served at {base}{SHARING_PATH}. Without a version the table is as it is now.",
+        f"profile.share is what `quarterlake keys create --profile` writes, for {base}{SHARING_PATH}. Version {version} of the table shows "
+        "the current releases of all periods as they were when this one was published; without it they are those of now.",
     )
     yield Snippet(
         "Shell",
-        f'quarterlake pull {release.name} --to data\n\ncurl --location --header "Authorization: Bearer $QUARTERLAKE_KEY" \\\n'
+        f'quarterlake pull {release.name} --url {base} --to data\n\ncurl --location --header "Authorization: Bearer $QUARTERLAKE_KEY" \\\n'
         f'  --remote-name --remote-header-name "{base}/v1/releases/{release.name}/files/0"',
         "pip install 'quarterlake[client]'",
         "Every file is verified against its SHA-256 by `quarterlake pull`.",

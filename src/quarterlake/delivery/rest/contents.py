@@ -73,6 +73,7 @@ def preview_rows(
     release = shelf.find(name)
     chosen = _aggregate(release, aggregate)
     hidden = frozenset(column.name.casefold() for column in release.build.contract.columns if column.pii)
+    parts.catalog.check_store()
     found = preview(parts.store, chosen, hidden, offset, length)
     parts.accesses.record(shelf.caller, release, [file.path for file in found.files], "rows")
     document = RowsDocument(

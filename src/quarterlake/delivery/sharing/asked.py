@@ -75,6 +75,11 @@ def wanted_span(
         first = history.since(milliseconds(starting_timestamp, "startingTimestamp")).number
     else:
         first = history.at(_number(starting_version, "startingVersion")).number
+    if first == history.versions[0].number and not history.is_whole:
+        raise Problem(
+            400,
+            f"What version {first} changed is not known, since earlier releases were dropped. Begin after it.",
+        )
     last = history.latest.number
     if ending_timestamp is not None:
         last = history.as_of(milliseconds(ending_timestamp, "endingTimestamp")).number

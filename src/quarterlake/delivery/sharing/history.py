@@ -53,10 +53,14 @@ class UnknownVersionError(UsageError):
 
 
 class TableHistory:
-    """The versions of one table, oldest first; never empty."""
+    """The versions of one table that are known, oldest first; never empty.
 
-    def __init__(self, versions: Sequence[Version]) -> None:
+    `is_whole` says that these are all: otherwise releases were dropped, and what the first version changed is not known.
+    """
+
+    def __init__(self, versions: Sequence[Version], *, is_whole: bool = True) -> None:
         self.versions = tuple(versions)
+        self.is_whole = is_whole
         self._numbers = [version.number for version in versions]
         self._times = [version.timestamp for version in versions]
 
@@ -97,7 +101,8 @@ class TableHistory:
 
 def table_history(releases: Iterable[Release], aggregate: str) -> TableHistory | None:
     """The history of an aggregate's table, from all releases of its data set; None where none has the aggregate."""
-    commits = _commits(list(releases), aggregate)
+    releases = list(releases)
+    commits = _commits(releases, aggregate)
     if not commits:
         return None
     versions: list[Version] = []
@@ -128,7 +133,20 @@ def table_history(releases: Iterable[Release], aggregate: str) -> TableHistory |
                 shown=tuple(shown[period] for period in sorted(shown, key=Period.parse)),
             )
         )
-    return TableHistory(versions)
+    return _known(versions, commits, releases)
+
+
+def _known(
+    versions: Sequence[Version], commits: Sequence[tuple[int, Release]], releases: Sequence[Release]
+) -> TableHistory:
+    """The versions since the last release whose earlier revision was dropped: before it, something that was shown is missing."""
+    names = {(r.period, r.revision) for r in releases}
+    orphans = [_instant(r) for r in releases if r.revision > 1 and (r.period, r.revision - 1) not in names]
+    if not orphans:
+        return TableHistory(versions, is_whole=versions[0].number == 0)
+    since = {number for number, r in commits if _instant(r) >= max(orphans)}
+    kept = [version for version in versions if version.number in since]
+    return TableHistory(kept or versions[-1:], is_whole=False)
 
 
 def _commits(releases: Sequence[Release], aggregate: str) -> list[tuple[int, Release]]:
@@ -144,14 +162,27 @@ def _commits(releases: Sequence[Release], aggregate: str) -> list[tuple[int, Rel
         if table.aggregate == aggregate
     }
     placed = {(r.period, r.revision): number for number, r in pinned.items()}
-    dropped = [r for r in releases if _made(r, aggregate) is None and (r.period, r.revision - 1) in placed]
-    for release in sorted(dropped, key=lambda r: (_instant(r), Period.parse(r.period))):
-        before = (number for number, r in pinned.items() if _instant(r) < _instant(release))
-        number = max([placed[release.period, release.revision - 1], *before]) + 1
+    hiding = []
+    for release in releases:
+        if _made(release, aggregate) is None:
+            before = _before(release, releases)
+            if before is not None and (before.period, before.revision) in placed:
+                hiding.append((release, placed[before.period, before.revision]))
+    for release, shown_at in sorted(
+        hiding, key=lambda each: (_instant(each[0]), Period.parse(each[0].period))
+    ):
+        earlier = (number for number, r in pinned.items() if _instant(r) < _instant(release))
+        number = max([shown_at, *earlier]) + 1
         while number in pinned:
             number += 1
         pinned[number] = release
     return sorted(pinned.items())
+
+
+def _before(release: Release, releases: Sequence[Release]) -> Release | None:
+    """The last revision of the period before this one that is known."""
+    earlier = [r for r in releases if r.period == release.period and r.revision < release.revision]
+    return max(earlier, key=lambda r: r.revision, default=None)
 
 
 def _made(release: Release, aggregate: str) -> Aggregate | None:
