@@ -102,7 +102,6 @@ def test_utf_16_becomes_utf_8(tmp_path: Path, encoding: str) -> None:
         (parquet()[:-1], "no footer"),
         (b"PAR1", "no footer"),
         ("a,b\n".encode("utf-16") + b"\x00", "begins like UTF-16"),
-        ("a,b\n".encode("utf-16") + b"\x00", "begins like UTF-16"),
     ],
 )
 def test_what_is_no_data_is_refused_by_name(tmp_path: Path, data: bytes, said: str) -> None:

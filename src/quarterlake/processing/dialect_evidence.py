@@ -85,6 +85,8 @@ def with_line_ends(cutting: Cutting, sample: bytes) -> Cutting:
     """The cutting with a CR alone as a line end, where that makes the records more regular, or as text."""
     if sample.count(b"\r") == sample.count(b"\r\n"):
         return replace(cutting, lone_cr=False)
+    if b"\n" not in sample:
+        return replace(cutting, lone_cr=True)
     text, ends = (replace(cutting, lone_cr=lone_cr) for lone_cr in (False, True))
     return ends if _regularity(sample, ends) >= _regularity(sample, text) else text
 
