@@ -60,7 +60,8 @@ def main() -> None:
     ):
         cost = measure([*program, *verb, "--lake", str(lake)])
         print(
-            f"| quarterlake {title} | {cost.wall:.1f} | {cost.cpu:.1f} | {cost.peak / 2**20:.0f} |", flush=True
+            f"| quarterlake {title} | {cost.wall:.1f} | {cost.cpu:.1f} | {cost.peak / 2**20:.0f} |",
+            flush=True,
         )
     if not given.keep:
         shutil.rmtree(WORK)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pytest
 
 
-
 ODD: dict[int, Callable[[list[Row]], bytes]] = {
     4: lambda rows: csv_text([*rows, ("bad", "no time", "north", 1)]),
     7: lambda rows: csv_text(rows, HEADER[::-1]),  # no record of it fits
