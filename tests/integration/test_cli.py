@@ -124,11 +124,17 @@ def test_help_lists_every_verb_and_loads_no_engine() -> None:
     assert set(VERBS) <= {line.split()[0] for line in page if line.strip()}
 
 
-@pytest.mark.parametrize("verb", [*VERBS, "contract show", "contract infer", "contract check"])
+GROUPS = {
+    "contract": ("contract show", "contract infer", "contract check"),
+    "rejects": ("rejects list", "rejects export", "rejects replay"),
+}
+
+
+@pytest.mark.parametrize("verb", [*VERBS, *GROUPS["contract"], *GROUPS["rejects"]])
 def test_every_verb_explains_itself(prepared: Desk, verb: str) -> None:
     done = prepared.ql(*verb.split(), "--help")
     assert (done.code, done.err) == (0, "")
-    if verb != "contract":
+    if verb not in GROUPS:
         assert {"--json", "--lake", "--debug"} <= set(done.out.replace(",", " ").split())
 
 

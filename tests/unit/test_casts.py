@@ -343,6 +343,8 @@ def test_evidence_is_counted_as_by_hand(
     assert found == sum(map(evidence_by_hand, texts), Evidence())
 
 
+DOUBLE_DIGITS = 17
+"""So many significant digits a binary64 may be printed with."""
 OVERFLOWS = re.compile(r"\s*[+-]?[0-9.]+[eE]\+?[0-9]{3}\s*")
 """Some of these are beyond the doubles' range."""
 NUMBERS_ALONE = st.lists(
@@ -365,7 +367,7 @@ def test_a_type_whose_form_all_values_have_rejects_none(
 ) -> None:
     """The evidence and the casts agree: what counted for a type is cast to it.
 
-    But for numbers among exponents that no double holds, long integers and `1e400`: these are rejects.
+    But for numbers among exponents that no double holds, those of more than 17 digits and `1e400`: these are rejects.
     """
     evidence = gather(connection, texts)
     kind = infer_type(evidence)
@@ -378,8 +380,27 @@ def test_a_type_whose_form_all_values_have_rejects_none(
         Kind.TIMESTAMP: evidence.date + evidence.timestamp,
     }
     if of_form.get(kind.kind, numbers) == evidence.present:
-        rejected = [text for text in texts if text is not None and cast(connection, text, kind) is None]
+        values = [text for text in texts if text is not None and text not in NULL_TOKENS]
+        rejected = [text for text in values if cast(connection, text, kind) is None]
+        if evidence.exponent:
+            rejected = [text for text in rejected if len(re.sub("[^0-9]", "", text)) <= DOUBLE_DIGITS]
         assert [text for text in rejected if not OVERFLOWS.fullmatch(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("0.12345678901234567", 1),
+        ("0.123456789012345678", 0),
+        ("1.2345678901234567e-8", 1),
+        ("1.23456789012345678e-8", 0),
+        ("0.50000000000000000000", 1),
+    ],
+)
+def test_more_digits_than_a_double_has_are_rejected(
+    connection: duckdb.DuckDBPyConnection, text: str, kept: int
+) -> None:
+    assert (cast(connection, text, FLOAT64) is not None) == kept
 
 
 def test_a_quoted_number_is_none(connection: duckdb.DuckDBPyConnection) -> None:

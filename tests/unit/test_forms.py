@@ -293,12 +293,22 @@ def test_formats_and_types_go_together() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["created_at", "eventTime", "TS", "unix_timestamp", "OrderDate", "updatedAt"]
+    "name",
+    [
+        "created_at",
+        "eventTime",
+        "TS",
+        "unix_timestamp",
+        "OrderDate",
+        "updatedAt",
+        "orderdate",
+        "eventtimestamp",
+    ],
 )
 def test_names_of_times(name: str) -> None:
     assert named_like_time(name)
 
 
-@pytest.mark.parametrize("name", ["id", "phone", "amount", "flat", "rate", "customer"])
+@pytest.mark.parametrize("name", ["id", "phone", "amount", "flat", "rate", "customer", "candidate", "uptime"])
 def test_names_of_other_things(name: str) -> None:
     assert not named_like_time(name)

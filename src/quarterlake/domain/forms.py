@@ -68,6 +68,11 @@ _TIME_WORDS = frozenset(
         "updated",
     }
 )
+_JOINED = re.compile(
+    r".*(timestamp|datetime)|"
+    r"(?:order|ship|due|birth|start|end|event|trade|invoice|payment|sale|sales|booking|created?|updated?|modified)(date|time)"
+)
+"""Names of times without a mark between their words; not `candidate`."""
 _DAY_WORDS = frozenset({"date", "day", "datetime", "on", "yyyymmdd", "ymd"})
 
 
@@ -184,8 +189,8 @@ def named_like_time(name: str) -> bool:
 def _words(name: str) -> set[str]:
     words = {word.casefold() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)}
     whole = re.sub(r"[^a-z]", "", name.casefold())
-    endings = {word for word in ("timestamp", "datetime", "date", "time") if whole.endswith(word)}
-    return words | endings | {whole}
+    joined = _JOINED.fullmatch(whole)
+    return words | {whole} | ({joined[1] or joined[2]} if joined else set())
 
 
 def _count(forms: Mapping[str, Form], kind: str) -> int:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from quarterlake.domain.errors import LedgerError
 
@@ -34,11 +35,11 @@ class FileEntry(msgspec.Struct, frozen=True):
     accepted: int = 0
     rejected: int = 0
     superseded: int = 0
-    repaired: int = 0
-    discarded: int = 0
-    repairs: Repairs | None = None
     duplicate_of: str | None = None
     error: str | None = None
+    repaired: int | UnsetType = UNSET
+    discarded: int | UnsetType = UNSET
+    repairs: Repairs | UnsetType = UNSET
 
     def check(self) -> None:
         """Raise LedgerError when the counts do not balance."""
@@ -103,5 +104,5 @@ def release_entry(
         accepted_elsewhere=entry.accepted - here,
         rejected=entry.rejected,
         superseded=entry.superseded,
-        repairs=entry.repairs,
+        repairs=None if entry.repairs is UNSET else entry.repairs,
     )

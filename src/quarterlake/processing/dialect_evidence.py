@@ -85,6 +85,8 @@ def with_line_ends(cutting: Cutting, sample: bytes) -> Cutting:
     """The cutting with a CR alone as a line end, where that makes the records more regular, or as text."""
     if sample.count(b"\r") == sample.count(b"\r\n"):
         return replace(cutting, lone_cr=False)
+    if b"\n" not in sample:
+        return replace(cutting, lone_cr=True)
     text, ends = (replace(cutting, lone_cr=lone_cr) for lone_cr in (False, True))
     return ends if _regularity(sample, ends) >= _regularity(sample, text) else text
 
@@ -97,7 +99,6 @@ def _usual(sample: bytes, text: str) -> Choice | None:
     """The one delimiter that cuts every record into equally many fields, where quotes are the usual ones: most files."""
     if b'\\"' in sample or _QUOTED_APOSTROPHE.search(sample):
         return None
-    csv.field_size_limit(len(sample) * 4 + 1)
     regular = []
     for delimiter in DELIMITERS[:4]:
         if delimiter in sample:

@@ -46,10 +46,11 @@ def _head_form(pattern: str) -> tuple[str, str]:
 
 
 _HEAD_FORMS = {pattern: _head_form(pattern) for pattern in _HEADS}
-MAY_HAVE_FORMAT = (
-    rf"{_FORMATTED_NUMBER}|(?:{'|'.join(form for form, _ in _HEAD_FORMS.values())})(?:(?:,? |T|:){_CLOCK}.*)?"
-)
-"""Finds the texts that are neither ISO times nor plain numbers and that some format might read."""
+_DAY_OR_MONTH = r"(?:[0-9]{1,2}|[A-Za-z]{3,9})"
+_YEAR_LAST = rf"(?:[A-Za-z]{{3}},? )?{_DAY_OR_MONTH}[-/. ]{{1,2}}{_DAY_OR_MONTH}[-/., ]{{1,2}}[0-9]{{4}}"
+_YEAR_FIRST = rf"[0-9]{{4}}[-/.]{_DAY_OR_MONTH}[-/.][0-9]{{1,2}}"
+MAY_HAVE_FORMAT = rf"{_FORMATTED_NUMBER}|(?:{_YEAR_LAST}|{_YEAR_FIRST}|[0-9]{{8}})(?:[T:, ].*)?"
+"""Finds the texts that are neither ISO times nor plain numbers and that some format might read, quickly: it may find others too."""
 
 
 def gather_forms(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from quarterlake.domain.errors import MisreadError
+from quarterlake.domain.errors import MisreadError, UnreadableFileError
 from quarterlake.processing.cutting import STRAY, TOO_LONG
 from quarterlake.processing.json_records import (
     count_array_json,
@@ -96,7 +96,10 @@ def survey_records(connection: DuckDBPyConnection, source: PlainSource, relation
         if source.format is Format.NDJSON:
             return survey_lines_json(stream)
         count = count_array_json if source.format is Format.JSON_ARRAY else count_values_json
-        return Survey(count(stream))
+        try:
+            return Survey(count(stream))
+        except UnreadableFileError as refused:
+            raise UnreadableFileError(f"{source.name}: {refused}. Send it again.") from refused
 
 
 def _shape(relation: Relation) -> TextShape:

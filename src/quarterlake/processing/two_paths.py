@@ -73,6 +73,9 @@ def needs_care(path: Path, dialect: Dialect, reading: Reading, *, limit: int | N
         return dialect.special
     if find_footer(path, dialect, reading) is not None:
         return "a footer"
+    # In a small file this costs nothing; for a large one the count of its records says whether there are blank lines at all.
+    if path.stat().st_size <= _HEAD and holds_another_table(path, dialect, reading):
+        return "another table after a blank line"
     with path.open("rb") as stream:
         return _scan(stream, dialect, reading, limit)
 

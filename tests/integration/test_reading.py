@@ -1,0 +1,150 @@
+"""Files as they are sent: what is decided, what becomes of what is no record of the table, where it is said to be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from quarterlake.domain.contract import Contract
+from quarterlake.domain.errors import ContractError
+from quarterlake.domain.reading import Reading
+from quarterlake.processing.encodings import find_encoding
+from quarterlake.processing.parser import ParseJob, parse_file
+from tests.integration.test_formats import NAME, Parsed, contract_of, opened_connection, parse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import duckdb
+
+__all__ = ["opened_connection"]
+
+COLUMNS = {"id": "int64", "name": "string", "v": "int64"}
+TABLE = "id;name;v\n1;a;10\n2;b;x\n3;c;30\n"
+FOOTER, HEADER, SECOND = "footer", "repeated header", "second table"
+STRAY = "text after a closing quote, or a quote that is never closed"
+
+
+def read(
+    connection: duckdb.DuckDBPyConnection, folder: Path, data: bytes, reading: Reading
+) -> dict[str, Any]:
+    """The document of a file that is read under a contract with settings."""
+    raw = folder / "raw"
+    raw.write_bytes(data)
+    held = contract_of(COLUMNS)
+    contract = Contract(held.dataset, held.columns, reading=reading)
+    job = ParseJob("parsed", "landed", NAME, "0" * 64, raw, "2026-01-01T00:00:00+00:00", contract)
+    document = parse_file(connection, job, folder).document
+    assert document.error is None
+    return {"accepted": document.accepted, "rejects": dict(document.reject_counts), **document.dialect}
+
+
+def reasons(found: Parsed) -> list[tuple[int, str]]:
+    return [(reject["line"], reject["reason"]) for reject in found.rejects]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (TABLE + "Total;;40\n", [(3, "not an integer of 64 bits"), (5, FOOTER)]),
+        (TABLE + "\nSource: us\n", [(3, "not an integer of 64 bits"), (6, FOOTER)]),
+        (TABLE + "id;name;v\n4;d;40\n", [(3, "not an integer of 64 bits"), (5, HEADER)]),
+        (
+            TABLE + "\nshop;staff\nOslo;3\nRome;4\n",
+            [(3, "not an integer of 64 bits"), (6, SECOND), (7, SECOND), (8, SECOND)],
+        ),
+        (TABLE + '4;"d;40\n5;e;50\n', [(3, "not an integer of 64 bits"), (5, STRAY)]),
+        ("Report\n\n" + TABLE + "Total;;40\n", [(5, "not an integer of 64 bits"), (7, FOOTER)]),
+    ],
+    ids=["total", "note", "header", "table", "stray", "preamble"],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["lf", "crlf", "cr"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1"])
+def test_what_is_no_record_of_the_table_is_a_reject_with_its_place(
+    connection: duckdb.DuckDBPyConnection,
+    tmp_path: Path,
+    data: str,
+    expected: list[tuple[int, str]],
+    end: str,
+    encoding: str,
+) -> None:
+    text = data.replace("a;10", "käse süß;10").replace("\n", end)
+    sent = text.encode(encoding)
+    found = parse(connection, tmp_path, sent, COLUMNS)
+    assert reasons(found) == expected
+    assert found.rows[0] == (1, "käse süß", 10)
+    name = {"utf-16": "utf-16-le", "utf-32": "utf-32-le", "utf-8-sig": "utf-8"}.get(encoding, encoding)
+    for reject in found.rejects:
+        assert sent[reject["byte_offset"] :].startswith(reject["raw"].encode(name)), "where it was sent"
+
+
+def test_records_of_the_plain_file_are_found_in_the_original(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    lines = ["'id','name','v'"]
+    lines += [
+        f"'{n}','it''s\n{n}','{'x' if n % 500 == 7 else n}'" if n % 3 else f"{n},b,{n}" for n in range(9_000)
+    ]
+    data = "\n".join([*lines, "Total,,9", ""]).encode()
+    found = parse(connection, tmp_path, data, COLUMNS)
+    assert found.document.dialect["quote"] == "'"
+    bad = [reject for reject in found.rejects if reject["reason"] != FOOTER]
+    assert [reject["raw"] for reject in bad] == [lines[n + 1] for n in range(9_000) if n % 500 == 7 and n % 3]
+    for reject in found.rejects:
+        assert data[reject["byte_offset"] :].startswith(reject["raw"].encode())
+        assert reject["line"] == 1 + data[: reject["byte_offset"]].count(b"\n")
+    assert found.document.records == 9_001
+
+
+def test_a_contract_overrides_what_is_found(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    data = (TABLE + "Total;;40\n").encode()
+    assert read(connection, tmp_path, data, Reading())["rejects"][FOOTER] == 1
+    kept = read(connection, tmp_path, data, Reading(footer=0))
+    assert FOOTER not in kept["rejects"]
+    assert read(connection, tmp_path, data, Reading(footer=2))["rejects"][FOOTER] == 2
+    assert read(connection, tmp_path, b"x\ny\n" + data, Reading(preamble=2, delimiter=";"))["accepted"] == 2
+    twice = (TABLE + "id;name;v\n").encode()
+    assert HEADER not in read(connection, tmp_path, twice, Reading(repeated_headers="keep"))["rejects"]
+    tables = (TABLE + "\na;b\nc;d\n").encode()
+    assert SECOND not in read(connection, tmp_path, tables, Reading(tables="all"))["rejects"]
+    latin = read(connection, tmp_path, TABLE.encode("cp437"), Reading(encoding="cp437"))
+    assert latin["encoding"] == "cp437"
+
+
+def test_settings_decide_what_a_parsed_file_is() -> None:
+    plain = contract_of(COLUMNS)
+    said = Contract(plain.dataset, plain.columns, reading=Reading(delimiter=";"))
+    assert plain.parse_id != said.parse_id
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"delimiter": "ab"}, {"quote": "\n"}, {"encoding": "klingon"}, {"delimiter": ";", "quote": ";"}],
+)
+def test_settings_that_cannot_be_are_refused(values: dict[str, str]) -> None:
+    with pytest.raises(ContractError, match=r"quarterlake\.reading"):
+        Reading(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"a,b\n1,2\n", "utf-8"),
+        ("a,ü\n".encode(), "utf-8"),
+        ("a,ü\n".encode("latin-1"), "latin-1"),
+        ("a,ü €\n".encode("cp1252"), "cp1252"),
+        ("a,ü\n".encode("utf-16"), "utf-16"),
+        ("a,b\n1,2\n".encode("utf-16-be"), "utf-16-be"),
+        ("a,b\n1,2\n".encode("utf-32-le"), "utf-32-le"),
+        (b"a,b\n1,\xff\n", "utf-8"),
+        ("müde Füße, ".encode() * 9 + b"\xe9\n", "utf-8"),
+        (b"a,b\n" * 600_000 + b"1,\xe9t\xe9\n", "latin-1"),
+    ],
+)
+def test_an_encoding_is_found_by_its_bytes(tmp_path: Path, data: bytes, name: str) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    found = find_encoding(path)
+    assert found.name == name
+    assert found.why
