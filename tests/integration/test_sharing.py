@@ -261,6 +261,7 @@ TABLE = f"/shares/{SHARE}/schemas/sales/tables/summary"
         ("POST", f"{TABLE}/query", {"json": {"timestamp": "1999-01-01T00:00:00Z"}}, 400),
         ("POST", f"{TABLE}/query", {"json": []}, 400),
         ("POST", f"{TABLE}/query", {"content": b"{"}, 400),
+        ("POST", f"{TABLE}/query", {"content": b'{"predicateHints":' + b"[" * 500_000}, 400),
         ("POST", f"{TABLE}/query", {"content": b" " * (2 << 20)}, 413),
         ("POST", f"{TABLE}/query", {"content": b"\xff"}, 400),
         ("GET", f"{TABLE}/changes", {}, 400),

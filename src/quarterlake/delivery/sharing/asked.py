@@ -42,6 +42,8 @@ def read_query(body: bytes) -> Query:
         query = msgspec.json.decode(body or b"{}", type=Query)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as wrong:
         raise Problem(400, f"The body of a query is a JSON object: {wrong}.") from wrong
+    except RecursionError:
+        raise Problem(400, "The body of a query is nested too deeply.") from None
     numbers = (query.limit_hint, query.version, query.starting_version, query.ending_version)
     if any(number is not None and not 0 <= number <= _LARGEST for number in numbers):
         raise Problem(400, "Versions and limitHint are whole numbers from 0 on.")
