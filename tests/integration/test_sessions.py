@@ -67,17 +67,38 @@ def test_a_wrong_key_begins_none(browser: httpx.Client) -> None:
         assert answer.headers["Content-Type"].startswith("text/html")
 
 
-@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "", "x"])
+@pytest.mark.parametrize(
+    "target",
+    ["//evil.example", "https://evil.example", "/\\evil.example", "//[x", "/\t/evil.example", "", "x"],
+)
 def test_it_leads_nowhere_else(browser: httpx.Client, target: str) -> None:
     assert login(browser, KEY, target).headers["Location"] == "/"
 
 
 @pytest.mark.parametrize(
-    "header", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}]
+    "header",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://["},
+        {"Origin": "null"},
+        {"Origin": ""},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
 )
 def test_a_form_of_another_site_is_refused(browser: httpx.Client, header: dict[str, str]) -> None:
     assert login(browser, KEY, "/", **header).status_code == 403
     assert browser.post("/logout", headers=header).status_code == 403
+
+
+def test_a_proxy_may_pass_on_another_host(scene: Scene) -> None:
+    with (
+        delivering(scene, QUARTERLAKE_DELIVERY_URL="https://data.example") as behind,
+        httpx.Client(base_url=behind.url, trust_env=False) as browser,
+    ):
+        for headers in ({"Origin": "https://data.example"}, {"Sec-Fetch-Site": "same-origin"}):
+            assert login(browser, KEY, "/", Host="inside:8080", **headers).status_code == 303
+        assert login(browser, KEY, "/", Origin="https://evil.example").status_code == 403
 
 
 def test_what_is_no_form_of_ours_is_refused(browser: httpx.Client) -> None:

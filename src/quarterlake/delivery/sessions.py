@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from quarterlake.delivery.access import SESSION_COOKIE, LoginNeededError
 from quarterlake.delivery.pages.rendering import page
-from quarterlake.delivery.parts import OnParts
+from quarterlake.delivery.parts import OnParts, Parts
 from quarterlake.delivery.problems import Problem
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ async def show_login(target: Annotated[str, Query(max_length=_LONGEST_TARGET)] =
 @router.post("/login", operation_id="login")
 async def login(request: Request, parts: OnParts) -> Response:
     """Begin a session, and go to where the browser wanted to."""
-    _check_origin(request)
+    _check_origin(request, parts)
     try:
         form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
     except ValueError:
@@ -53,9 +53,9 @@ async def login(request: Request, parts: OnParts) -> Response:
 
 
 @router.post("/logout", operation_id="logout")
-async def logout(request: Request) -> Response:
+async def logout(request: Request, parts: OnParts) -> Response:
     """End the session of this browser."""
-    _check_origin(request)
+    _check_origin(request, parts)
     response = RedirectResponse("/login", 303, {"Cache-Control": "no-store"})
     response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
     return response
@@ -73,23 +73,23 @@ async def _to_login(request: Request, _error: Exception) -> Response:
     return RedirectResponse(f"/login?target={quote(target, safe='/')}", 303, {"Cache-Control": "no-store"})
 
 
-def _check_origin(request: Request) -> None:
+def _check_origin(request: Request, parts: Parts) -> None:
     """Refuse a form that another site sent: browsers say where a POST comes from."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    foreign = site not in {None, "same-origin", "none"} or (
-        origin is not None and urlsplit(origin).netloc != request.headers.get("host")
-    )
-    if foreign:
+    if site is not None:
+        is_foreign = site not in {"same-origin", "none"}
+    else:
+        # A proxy may pass another host on than the one that the browser asked.
+        ours = {request.headers.get("host"), urlsplit(parts.options.url or "").netloc or None}
+        is_foreign = origin is not None and origin.partition("://")[2] not in ours
+    if is_foreign:
         raise Problem(403, "This form was sent from another site. Open the login page and try again.")
 
 
 def _local(target: str) -> str:
     """A path of this server, whatever was asked for."""
-    parts = urlsplit(target)
-    is_local = (
-        target.startswith("/") and not target.startswith(("//", "/\\")) and not (parts.scheme or parts.netloc)
-    )
-    return target if is_local and target.isprintable() else "/"
+    is_local = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    return target if is_local else "/"
 
 
 def _page(problem: str | None, target: str, status: int) -> HTMLResponse:
