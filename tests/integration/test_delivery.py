@@ -391,6 +391,13 @@ def test_without_a_key_it_opens_on_loopback_alone(folder_scene: Scene) -> None:
         [file] = document(nobody, f"releases/{RELEASE}/files")["files"]
         assert len(nobody.get(file["url"]).content) == file["size"]
         assert nobody.get("/metrics").status_code == 403
+        # A site whose name was made to lead here could read everything in the browser of who visits it.
+        for host in ("evil.example", f"evil.example:{delivery.url.rpartition(':')[2]}", "[", ""):
+            assert nobody.get("/v1/datasets", headers={"Host": host}).status_code == 401
+        assert nobody.get("/v1/datasets", headers={"Host": "localhost:1"}).status_code == 200
+        # Nor does a cookie of another server on this machine get in the way.
+        left_over = {"Cookie": "quarterlake_session=000000000000.1.x"}
+        assert nobody.get("/", headers=left_over).status_code == 200
 
 
 @pytest.mark.parametrize(

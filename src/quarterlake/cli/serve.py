@@ -8,7 +8,6 @@ import typer
 
 from quarterlake.cli.context import DebugOption, LakeOption, settings_of
 
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _CONNECTIONS = 1000
 
 
@@ -26,6 +25,7 @@ def serve(
     from quarterlake.lake.location import open_lake
 
     try:
+        from quarterlake.delivery.access import LOOPBACK
         from quarterlake.delivery.app import create_app
         from quarterlake.delivery.keystore import open_keystore
         from quarterlake.web.server import serve as serve_app
@@ -33,7 +33,7 @@ def serve(
         raise UsageError(
             f"Delivery needs more than is installed ({missing}). Install it with `pip install 'quarterlake[delivery]'`."
         ) from missing
-    if is_open and host not in _LOOPBACK:
+    if is_open and host not in LOOPBACK:
         raise UsageError(
             f"--open lets in everybody who reaches {host}. Leave it out, or listen on 127.0.0.1."
         )

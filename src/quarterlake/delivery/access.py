@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 SESSION_COOKIE = "quarterlake_session"
 SESSION_SECONDS = 12 * 3600
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+"""What this machine calls itself."""
 _SAFE = frozenset({"GET", "HEAD"})
 SECURITY = {
     "key": {
@@ -64,12 +67,18 @@ class LoginNeededError(Exception):
 
 
 class Door:
-    """Lets in who has a key: as a bearer token, or in a browser as the session that was begun with one."""
+    """Lets in who has a key: as a bearer token, or in a browser as the session that was begun with one.
 
-    def __init__(self, keyring: Keyring, limiter: Limiter, signer: Signer, *, is_open: bool) -> None:
+    Where `is_open`, whoever calls this machine by a name of its own, or by that of `address`, needs none.
+    """
+
+    def __init__(
+        self, keyring: Keyring, limiter: Limiter, signer: Signer, *, is_open: bool, address: str | None
+    ) -> None:
         self._keyring = keyring
         self._limiter = limiter
         self._signer = signer
+        self._names = {*LOOPBACK, urlsplit(address or "").hostname} - {None}
         self.is_open = is_open
 
     async def caller(self, request: Request, key: str | None) -> Caller:
@@ -80,7 +89,8 @@ class Door:
         elif request.method in _SAFE and (cookie := request.cookies.get(SESSION_COOKIE)):
             # A session changes nothing: other sites cannot make a browser do what only a key may do.
             found = self._of_session(cookie)
-        elif self.is_open:
+        if found is None and key is None and self.is_open and self._is_called_by_name(request):
+            # A cookie may be left over from a server that asked for keys: cookies are those of all ports.
             return ANONYMOUS
         if found is None:
             raise Problem(
@@ -105,6 +115,13 @@ class Door:
             return ANONYMOUS if self.is_open else None
         key = self._keyring.by_id(key_id)
         return None if key is None else _caller(key)
+
+    def _is_called_by_name(self, request: Request) -> bool:
+        """Whether the address that was called is one of this machine's own: another site's name can be made to lead here (DNS rebinding)."""
+        try:
+            return urlsplit(f"//{request.headers.get('host', '')}").hostname in self._names
+        except ValueError:
+            return False
 
     def _of_session(self, cookie: str) -> ApiKey | None:
         key_id, _, rest = cookie.partition(".")
