@@ -327,8 +327,8 @@ class Pipeline:
             ) is not None:
                 outcome.refused[source] = refusal
             outcome.drift += drift_of(settled.contract, landing.manifest, parsed)
-        live = {n.manifest.sequence: n.manifest.source for n in landings if n.is_live}
-        outcome.rejects = reject_counts(live, {n: f for n, f in settled.parsed.items() if n in live})
+        live = {landing.manifest.sequence for landing in landings if landing.is_live}
+        outcome.rejects = reject_counts(landings, settled.parsed, live.intersection(settled.parsed))
         if table is None:
             return outcome, None
         curated = Curated(settled.contract, landings, settled.parsed, table)

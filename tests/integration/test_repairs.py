@@ -13,8 +13,11 @@ import pytest
 
 from quarterlake.cleaning import clean
 from quarterlake.domain.errors import UsageError
+from quarterlake.domain.profiles import PROFILE_VERSION, Profile
+from quarterlake.lake import documents, keys
 from quarterlake.lake.folder import FolderStore
 from quarterlake.overview import lake_status, ledger_entries, reject_entries
+from quarterlake.publishing.outlooks import newest_outlook
 from quarterlake.publishing.verify import verify
 from quarterlake.repairing import export, replay, reread
 from tests.integration.conftest import LakeTarget
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from quarterlake.domain.ledger import FileEntry
+    from quarterlake.domain.outlooks import Outlook
+    from quarterlake.domain.releases import Release
     from quarterlake.repairing import Replayed
 
 COLUMNS = (("sale_id", "string"), ("sold_at", "timestamp"), ("store", "string"), ("amount", "decimal(18,2)"))
@@ -150,6 +155,17 @@ def rejects_of(scene: Scene) -> list[Any]:
         return list(reject_entries(pipeline, "sales"))
 
 
+def told_rejects(scene: Scene, release: Release | None = None) -> dict[tuple[str, str], int]:
+    """The rejects by file and reason that the newest outlook tells, or the profile of a release."""
+    with scene.pipeline() as pipeline:
+        store = pipeline.lake.aggregated
+        told: Outlook | Profile | None = newest_outlook(store, "sales")[1]
+        if release is not None:
+            told = documents.read(store, keys.profile("sales", release.build.id, PROFILE_VERSION), Profile)
+    assert told is not None
+    return {(each.source, each.reason): each.count for each in told.rejects}
+
+
 def test_an_export_has_the_trace_the_reason_the_raw_text_and_the_cells(scene: Scene) -> None:
     _, rows = exported(scene)
     data = as_csv(month("2026-02", BAD))
@@ -170,10 +186,13 @@ def test_a_replay_makes_revision_2_of_its_quarter_and_of_that_one_only(scene: Sc
     scene.put("sales_2025-11.csv", as_csv(month("2025-11")))
     scene.put("sales_2025-12.csv", as_csv(month("2025-12")))
     assert names(scene.run().published) == ["sales@2025-Q4.1"]
+    assert sum(told_rejects(scene).values()) == 3
     done = repair(scene, amounts("7.00", "5.25", None))
     assert (done.repaired, done.left, done.refused) == (2, 1, {})
     outcome = scene.run()
     assert names(outcome.published) == ["sales@2026-Q1.2"]
+    [left] = rejects_of(scene)
+    assert told_rejects(scene) == told_rejects(scene, outcome.published[0]) == {(SOURCE, left.reason): 1}
     found = ledger(scene)
     assert counts(found[SOURCE]) == (12, 9, 1, 2)
     assert found[SOURCE].repaired == 2
@@ -287,7 +306,7 @@ def test_a_record_that_is_discarded_on_purpose_is_superseded(scene: Scene) -> No
     assert counts(found[SOURCE]) == (12, 9, 1, 2)
     assert (found[SOURCE].repaired, found[SOURCE].discarded) == (0, 2)
     assert counts(found[SOURCE + "/repaired"]) == (0, 0, 0, 0)
-    assert len(rejects_of(scene)) == 1
+    assert len(rejects_of(scene)) == sum(told_rejects(scene).values()) == 1
 
 
 def test_a_contract_that_takes_the_original_leaves_the_repair_out(scene: Scene) -> None:
@@ -531,3 +550,37 @@ def test_a_replay_that_is_killed_anywhere_is_repeated_by_the_same_command(
     assert counts(ledger(scene)[SOURCE + "/repaired"]) == (2, 2, 0, 0)
     with scene.pipeline() as pipeline:
         assert not [r for r in clean(pipeline.lake, NOW.replace(year=2099)) if r.zone == "raw"]
+
+
+WRITTEN = "{encoding: windows-1252, delimiter: '~', escape: '\\'}"
+
+
+def test_rejects_are_exported_and_repaired_as_the_contract_says_that_files_are_written(
+    tmp_path: Path,
+) -> None:
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")))
+    scene.declare(contract_yaml(COLUMNS, gates=ALLOWED, extra={"reading": WRITTEN}))
+    good = "".join(f"a{n}~2026-02-0{n}T10:00:00Z~Malmö~{n}.25\n" for n in range(1, 9))
+    bad = '"b\\"1"~2026-02-09T10:00:00Z~"Københavns~ë"~much\n'
+    scene.put("sales_2026-02.csv", ("~".join(HEADER) + "\n" + good + bad).encode("windows-1252"))
+    scene.run(periods=["2026-Q1"], allow_incomplete=True)
+    _, [row] = exported(scene)
+    assert [row[name] for name in HEADER] == ['b"1', "2026-02-09T10:00:00Z", "Københavns~ë", "much"]
+    (scene.root / "rejects.csv").unlink()
+    repair(scene, amounts("7.00"))
+    scene.run(periods=["2026-Q1"], allow_incomplete=True)
+    with scene.pipeline() as pipeline:
+        rows = {row["sale_id"]: row["store"] for row in curated_rows(pipeline)}
+    assert rows['b"1'] == "Københavns~ë"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])
+def test_a_long_reject_is_exported_whole(tmp_path: Path, encoding: str) -> None:
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")))
+    scene.declare(contract_yaml(COLUMNS, gates=ALLOWED))
+    long = "é\n\u00a0ü\x0b" * 3_000
+    text = as_csv(month("2026-02", {0: {"store": long}, 7: {"amount": "much", "store": long}})).decode()
+    scene.put("sales_2026-02.csv", text.encode(encoding))
+    scene.run(periods=["2026-Q1"], allow_incomplete=True)
+    _, [row] = exported(scene)
+    assert row["store"] == long, "a repair of less would change it"

@@ -31,7 +31,8 @@ class ParsedFile(msgspec.Struct, frozen=True):
     not fit their column's type, `reject_counts` the rejects by reason, `nulls` the nulls by column. `unknown` are
     columns of the file that the contract lacks, `missing` columns of the contract that the file lacks; `dialect` says
     how the file was read, `drift` where it left the contract. Of a replay `withheld` are records
-    whose originals are no rejects now, so that they do not count, `repaired` and `discarded` the rejects of the original that it stands for. With `error` the file could not be read at all, and nothing of it counts.
+    whose originals are no rejects now, so that they do not count, `repaired` and `discarded` the rejects of the original that it stands for,
+    `stands_for` the same by reason. With `error` the file could not be read at all, and nothing of it counts.
     """
 
     id: str
@@ -54,6 +55,7 @@ class ParsedFile(msgspec.Struct, frozen=True):
     withheld: int = 0
     repaired: int = 0
     discarded: int = 0
+    stands_for: Mapping[str, int] = {}
     error: str | None = None
 
     @property

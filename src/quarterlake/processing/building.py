@@ -13,11 +13,11 @@ from quarterlake.domain.profiles import PROFILE_VERSION, Profile, RejectCount
 from quarterlake.domain.releases import Build, Observations, build_id
 from quarterlake.lake import documents, keys
 from quarterlake.processing.engines.port import PeriodView
-from quarterlake.processing.ledgers import file_entries, parts_by_file
+from quarterlake.processing.ledgers import file_entries, live_replays, parts_by_file
 from quarterlake.processing.user_sql import UserAggregate, load_aggregates
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from quarterlake.domain.contract import Contract
@@ -149,23 +149,27 @@ def _profile(
         aggregates=tuple(engine.profile_aggregate(aggregate) for aggregate in aggregates),
         rows_by_month={month.month: month.rows for month in view.months},
         rows_by_day=by_day,
-        rejects=reject_counts(_sources(curated), _used(curated, view.months)),
+        rejects=reject_counts(curated.landings, curated.parsed, _used(curated, view.months)),
     )
     documents.write_once(lake.aggregated, key, document)
     return document
 
 
-def _sources(curated: Curated) -> dict[int, str]:
-    return {landing.manifest.sequence: landing.manifest.source for landing in curated.landings}
-
-
-def reject_counts(sources: Mapping[int, str], parsed: Mapping[int, ParsedFile]) -> tuple[RejectCount, ...]:
-    """The rejects of parsed files, by file, then reason; both are given by landing."""
+def reject_counts(
+    landings: Sequence[Landing], parsed: Mapping[int, ParsedFile], chosen: Collection[int]
+) -> tuple[RejectCount, ...]:
+    """The rejects of the parsed files of chosen landings, by file, then reason, less those that a replay stands for."""
+    replays = live_replays(landings, parsed)
+    of_files = sorted(
+        (landing.manifest.source, landing.manifest.sequence)
+        for landing in landings
+        if landing.manifest.sequence in chosen
+    )
     return tuple(
-        RejectCount(sources[number], reason, count)
-        for number, file in sorted(parsed.items(), key=lambda item: (sources[item[0]], item[0]))
-        for reason, count in sorted(file.reject_counts.items())
-        if count
+        RejectCount(source, reason, left)
+        for source, number in of_files
+        for reason, count in sorted(parsed[number].reject_counts.items())
+        if (left := count - (replays[number].stands_for.get(reason, 0) if number in replays else 0)) > 0
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +16,7 @@ from quarterlake.domain.parsed import ParsedFile, origin_of, parsed_id
 from quarterlake.domain.repairs import blanked, masked, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator
 
     from quarterlake.domain.contract import Contract
     from quarterlake.domain.landings import Landing, Manifest
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 class Standing(msgspec.Struct, frozen=True):
     """What of a replay counts: `withheld` are the lines of records whose originals are no rejects under the contract in force.
 
-    `discarded` is the number of rejects that it takes away. `id` and `origin` identify its parsed file as a parsed file's do.
+    `discarded` is the number of rejects that it takes away, `reasons` counts these and the repaired ones. `id` and `origin` identify its parsed file as a parsed file's do.
     """
 
     id: str
@@ -32,11 +34,16 @@ class Standing(msgspec.Struct, frozen=True):
     withheld: tuple[int, ...]
     repaired: int
     discarded: int
+    reasons: Mapping[str, int]
 
     def of(self, parsed: ParsedFile) -> ParsedFile:
         """The parsed file with what it stands for."""
         return msgspec.structs.replace(
-            parsed, withheld=len(self.withheld), repaired=self.repaired, discarded=self.discarded
+            parsed,
+            withheld=len(self.withheld),
+            repaired=self.repaired,
+            discarded=self.discarded,
+            stands_for=self.reasons,
         )
 
 
@@ -55,11 +62,14 @@ def standing(
     rejects = _rejects(engine, original) if landing.is_live and original is not None else None
     withheld = () if rejects is None else _withheld(replay.repairs, rejects)
     discarded = 0 if rejects is None else sum(place in rejects for place in replay.discards)
+    reasons = Counter(
+        (rejects or {})[place] for place in (*replay.repairs, *replay.discards) if place in (rejects or {})
+    )
     identity = parsed_id(manifest.sha256, contract.parse_id, name_time)
     origin = origin_of(manifest.sha256, name_time)
     if withheld:
         identity, origin = fingerprint([identity, withheld]), fingerprint([origin, withheld])
-    return Standing(identity, origin, withheld, len(replay.repairs) - len(withheld), discarded)
+    return Standing(identity, origin, withheld, len(replay.repairs) - len(withheld), discarded, reasons)
 
 
 def nothing_of(manifest: Manifest, found: Standing, contract: Contract) -> ParsedFile:
@@ -67,13 +77,15 @@ def nothing_of(manifest: Manifest, found: Standing, contract: Contract) -> Parse
     return ParsedFile(found.id, found.origin, manifest.sha256, contract.parse_id)
 
 
-def _rejects(engine: Engine, parsed: ParsedFile) -> set[str]:
-    """The places of a file's rejects."""
-    places = (place_of(reject.byte_offset, reject.record) for _, reject in engine.rejects([parsed]))
-    return {place for place in places if place is not None}
+def _rejects(engine: Engine, parsed: ParsedFile) -> dict[str, str]:
+    """The reasons of a file's rejects, by their places."""
+    found = (
+        (place_of(reject.byte_offset, reject.record), reject.reason) for _, reject in engine.rejects([parsed])
+    )
+    return {place: reason for place, reason in found if place is not None}
 
 
-def _withheld(repairs: Collection[str], rejects: set[str]) -> tuple[int, ...]:
+def _withheld(repairs: Collection[str], rejects: Collection[str]) -> tuple[int, ...]:
     return tuple(line for line, place in enumerate(repairs) if place not in rejects)
 
 
