@@ -8,7 +8,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import dag, task
 from quarterlake_orchestration.periods import ingest_timetable
 from quarterlake_orchestration.settings import read_settings
-from quarterlake_orchestration.stages import confs, curate, ingest, task_options
+from quarterlake_orchestration.stages import all_accepted, confs, curate, ingest, landed, task_options
 
 settings = read_settings()
 
@@ -24,9 +24,11 @@ settings = read_settings()
 )
 def ingest_month():
     """Ingest, then curate; corrections and latecomers have their periods published by `run_period`."""
-    late = curate(ingest())
-    conf = task(confs, task_id="late_periods")(late)
+    curated = curate(ingest())
+    landed(curated)
+    conf = task(confs, task_id="late_periods")(curated)
     TriggerDagRunOperator.partial(task_id="publish_late", trigger_dag_id="run_period").expand(conf=conf)
+    all_accepted(curated)
 
 
 ingest_month()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from airflow.sdk import Param, dag, task, task_group
 from quarterlake_orchestration.settings import read_settings
 from quarterlake_orchestration.stages import (
+    all_accepted,
     datasets_of,
     ingest,
     process,
@@ -52,9 +53,10 @@ def incomplete(**context) -> bool:
 )
 def run_period():
     """Ingest, then process, validate and publish the period."""
-    wanted, anyway, landed = period(), incomplete(), ingest()
+    wanted, anyway, ingested = period(), incomplete(), ingest()
     found = datasets_of(wanted)
-    landed >> found
+    ingested >> found
+    all_accepted(ingested)
 
     @task_group
     def release(dataset: str, wanted: str, anyway: bool):

@@ -19,8 +19,10 @@ def main(arguments: list[str]) -> int:
     [period] = arguments
     try:
         client = Client(read_settings())
-        client.run("ingest", caller=f"terminal/{period}")
-        done = client.run("publish", caller=f"terminal/{period}", period=period)
+        refusals = [
+            *_run(client, "ingest", caller=f"terminal/{period}"),
+            *_run(client, "publish", caller=f"terminal/{period}", period=period),
+        ]
     except SettingError as wrong:
         print(wrong, file=sys.stderr)
         return 2
@@ -30,10 +32,23 @@ def main(arguments: list[str]) -> int:
     except FailedError as failed:
         print(f"failed: {failed}", file=sys.stderr)
         return 3
+    for refusal in refusals:
+        print(f"refused: {refusal}", file=sys.stderr)
+    return 1 if refusals else 0
+
+
+def _run(client: Client, stage: str, *, caller: str, period: str | None = None) -> list[str]:
+    """Do a stage and print what it published; why some of the data was refused, while the rest was done."""
+    try:
+        done, refusals = client.run(stage, caller=caller, period=period), []
+    except RefusedError as refused:
+        if refused.result is None:
+            raise
+        done, refusals = refused.result, [str(refused)]
     for held in done["datasets"]:
         names = held["published"] or [f"{name} (already)" for name in held["current"]]
         print(f"{held['dataset']}: {', '.join(names) or 'nothing'}")
-    return 0
+    return refusals
 
 
 if __name__ == "__main__":

@@ -51,47 +51,78 @@ def caller() -> str:
     return "".join(letter if "!" <= letter <= "~" else "_" for letter in name)[:300]
 
 
+def _run(stage: str) -> tuple[dict[str, Any], list[str]]:
+    """What a stage did for all data sets, and why it refused some of the data: the rest is done all the same."""
+    try:
+        return Client(read_settings()).run(stage, caller=caller()), []
+    except RefusedError as refused:
+        if refused.result is None:
+            raise
+        return refused.result, [str(refused)]
+
+
 @task
 def ingest() -> dict[str, Any]:
-    """Land what is new in the source folder. Returns what landed, with hashes."""
-    found = Client(read_settings()).run("ingest", caller=caller())["ingest"]
-    return {name: found[name] for name in ("landed", "unchanged", "corrections", "duplicates", "unfinished")}
+    """Land what is new in the source folder. Returns what landed, with hashes, and what was refused."""
+    result, refusals = _run("ingest")
+    kept = ("landed", "unchanged", "corrections", "duplicates", "unfinished")
+    return {**{name: result["ingest"][name] for name in kept}, "refusals": refusals}
 
 
-@task(outlets=[LANDED], multiple_outputs=False)
-def curate(ingested: dict[str, Any], **context: Any) -> list[str]:
-    """Parse and curate; say that the period has landed. Returns the periods to publish that its event does not ask for."""
+@task
+def curate(ingested: dict[str, Any], **context: Any) -> dict[str, Any]:
+    """Parse and curate. Returns the period's records by data set, the periods to publish that its event does not ask for, and what was refused."""
     settings = read_settings()
     key = context["partition_key"]
-    datasets = Client(settings).run("curate", caller=caller())["datasets"]
+    result, refusals = _run("curate")
+    datasets = result["datasets"]
     months = months_of(key, settings.ingest)
     records = {
         held["dataset"]: sum(held["records_by_month"].get(month, 0) for month in months) for held in datasets
     }
-    present = {dataset: count for dataset, count in records.items() if count}
-    own = publish_period(key, settings.publish)
-    # A later period that is due has an event of its own still to come.
-    late = {name for held in datasets for name in [*held["outdated"], *(d for d in held["due"] if d < own)]}
-    if not present:
-        waiting = {held["dataset"]: held["waiting"] for held in datasets}
-        raise AirflowSkipException(f"No record of {', '.join(months)} has landed. Waiting: {waiting}")
-    context["outlet_events"][LANDED].extra = {
-        "records": present,
+    return {
+        "months": months,
+        "records": {dataset: count for dataset, count in records.items() if count},
         "landed": [{k: m[k] for k in ("dataset", "source", "sha256")} for m in ingested["landed"]][:500],
+        "late": late_periods(datasets, publish_period(key, settings.publish)),
+        "waiting": {held["dataset"]: held["waiting"] for held in datasets},
+        "refusals": [*ingested["refusals"], *refusals],
     }
+
+
+def late_periods(datasets: Sequence[dict[str, Any]], own: str) -> list[str]:
+    """The periods to publish that no event asks for: outdated ones, and due ones whose event has come already.
+
+    A period later than `own`, that of the run, has its event still to come; so has `own` while nothing of it is released.
+    """
+    is_over = any(own in held["released"] for held in datasets)
+    late = {name for held in datasets for name in held["outdated"]}
+    late |= {d for held in datasets for d in held["due"] if d < own or (d == own and is_over)}
     return sorted(late)
+
+
+@task(outlets=[LANDED])
+def landed(curated: dict[str, Any], **context: Any) -> None:
+    """Say that the period has landed, unless no record of it has."""
+    if not curated["records"]:
+        raise AirflowSkipException(
+            f"No record of {', '.join(curated['months'])} has landed. Waiting: {curated['waiting']}"
+        )
+    context["outlet_events"][LANDED].extra = {name: curated[name] for name in ("records", "landed")}
+
+
+@task
+def all_accepted(done: dict[str, Any]) -> None:
+    """Fail where some of the data was refused, with the files' names and the reasons; the rest has gone on."""
+    if done["refusals"]:
+        raise RefusedError("; ".join(done["refusals"]))
 
 
 @task
 def datasets_of(period: str) -> list[str]:
     """The data sets that hold records of a publish period."""
     settings = read_settings()
-    try:
-        result = Client(settings).run("curate", caller=caller())
-    except RefusedError as refused:  # the data set at fault is refused by name when it is processed
-        if refused.result is None:
-            raise
-        result = refused.result
+    result, _ = _run("curate")  # a data set at fault is refused by name when it is processed
     return [
         held["dataset"]
         for held in result["datasets"]
@@ -139,6 +170,6 @@ def period_of(context: dict[str, Any]) -> str:
     return str(context.get("partition_key") or context["params"]["period"])
 
 
-def confs(periods: Sequence[str]) -> list[dict[str, str]]:
-    """The configurations of runs of `run_period`, one a period."""
-    return [{"period": period} for period in periods]
+def confs(curated: dict[str, Any]) -> list[dict[str, str]]:
+    """The configurations of runs of `run_period`, one a late period."""
+    return [{"period": period} for period in curated["late"]]

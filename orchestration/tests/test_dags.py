@@ -33,7 +33,15 @@ def test_stages_follow_each_other(dags: dict[str, Any], name: str) -> None:
 
 def test_nothing_is_curated_before_it_has_landed(dags: dict[str, Any]) -> None:
     assert dags["ingest_month"].task_dict["ingest"].downstream_task_ids == {"curate"}
-    assert dags["run_period"].task_dict["ingest"].downstream_task_ids == {"datasets_of"}
+    assert dags["run_period"].task_dict["ingest"].downstream_task_ids == {"datasets_of", "all_accepted"}
+
+
+def test_what_is_late_waits_neither_for_the_month_nor_for_bad_files(dags: dict[str, Any]) -> None:
+    month = dags["ingest_month"].task_dict
+    assert month["curate"].downstream_task_ids == {"landed", "late_periods", "all_accepted"}
+    assert [task for task in month if month[task].outlets] == ["landed"]
+    for name in ("landed", "all_accepted"):
+        assert month[name].downstream_task_ids == set()
 
 
 def test_one_run_at_a_time_and_every_task_has_a_limit(dags: dict[str, Any]) -> None:

@@ -64,7 +64,7 @@ class DatasetOutcome:
 
     `refused` names the files that could not be read, `drift` where files left the contract; `published` are releases that this
     run made, `current` those that stood already; `stopped` are periods whose gates said no, `stale` those whose release no build replaces though its records changed;
-    `outdated` are periods whose release was made from other records than those of now, `due` complete ones without any; `records_by_month` counts the accepted, `rejects` the others by file and reason;
+    `outdated` are periods whose release was made from other records than those of now, `due` complete ones without any, `released` those that have one; `records_by_month` counts the accepted, `rejects` the others by file and reason;
     `landing` numbers the newest landing that was looked at.
     """
 
@@ -84,6 +84,7 @@ class DatasetOutcome:
     stale: dict[str, str] = field(default_factory=dict)
     outdated: list[str] = field(default_factory=list)
     due: list[str] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
     records_by_month: dict[str, int] = field(default_factory=dict)
     rejects: tuple[RejectCount, ...] = ()
     landing: int = 0
@@ -169,13 +170,13 @@ class Pipeline:
     # After each stage the data set's outlook is left beside the releases.
 
     def curate(self, dataset: str) -> DatasetOutcome:
-        """Parse and curate what has landed; say which releases that makes outdated, and which are due. No build is made."""
+        """Parse and curate what has landed; say which periods are released, outdated by it, and due. No build is made."""
         outcome, curated = self._curated(dataset)
         if curated is not None:
             outcome.outdated = [release.period for release in self._outdated(curated)]
-            published = {release.period for release in current_releases(self.lake.aggregated, dataset)}
+            outcome.released = [release.period for release in current_releases(self.lake.aggregated, dataset)]
             complete = [found.period.name for found in outcome.completeness if found.is_complete]
-            outcome.due = [name for name in complete if name not in published]
+            outcome.due = [name for name in complete if name not in outcome.released]
         return self._looked_ahead(outcome)
 
     def process(self, dataset: str, wishes: Wishes) -> DatasetOutcome:

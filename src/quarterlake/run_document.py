@@ -68,6 +68,7 @@ def run_document(
                 "waiting": {c.period.name: c.waits_for for c in outcome.completeness if not c.is_complete},
                 "outdated": outcome.outdated,
                 "due": outcome.due,
+                "released": outcome.released,
                 "builds": [{"period": b.period, "build": b.id} for b in outcome.builds],
                 "gates": [
                     {"period": r.period, "passed": r.passed, "gates": r.gates} for r in outcome.reports

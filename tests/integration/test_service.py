@@ -114,7 +114,7 @@ def test_a_quarter_goes_through_the_services_to_a_release(scene: Scene) -> None:
         [curated] = processing.run("curate")[-1]["result"]["datasets"]
         assert curated["records_by_month"] == dict.fromkeys(QUARTER, 20)
         assert curated["builds"] == []
-        assert curated["due"] == ["2026-Q1"]
+        assert (curated["due"], curated["released"]) == (["2026-Q1"], [])
         caller = "publish_quarter/manual__1/process/1"
         [processed] = processing.run("process", dataset="sales", period="2026-Q1", caller=caller)[-1][
             "result"
@@ -126,6 +126,8 @@ def test_a_quarter_goes_through_the_services_to_a_release(scene: Scene) -> None:
         [again] = processing.run("publish")[-1]["result"]["datasets"]
         assert again["published"] == []
         assert again["current"] == ["sales@2026-Q1.1"]
+        [curated] = processing.run("curate")[-1]["result"]["datasets"]
+        assert (curated["due"], curated["released"]) == ([], ["2026-Q1"])
         with processing.client() as client:
             metrics = client.get("/metrics").text
     assert 'quarterlake_runs_total{outcome="succeeded",stage="publish"} 2.0' in metrics
