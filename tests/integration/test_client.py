@@ -286,6 +286,28 @@ def test_a_store_that_only_drips_is_given_up(
     over.set()
 
 
+@pytest.mark.parametrize("status", [200, 404])
+def test_an_answer_that_only_drips_is_given_up(
+    server: OddServer, client: Client, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    def dripping(handler: Handler) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Length", "2000")
+        handler.end_headers()
+        try:
+            while not over.wait(0.02):
+                handler.wfile.write(b" ")
+        except OSError:
+            pass
+
+    over = threading.Event()
+    monkeypatch.setattr(client_api, "_LONGEST", 0.01)
+    server.script["/v1/datasets"] = dripping
+    with pytest.raises(UnavailableError, match=r"after 3 attempts \(ReadTimeout\)"):
+        client.datasets()
+    over.set()
+
+
 def test_what_cannot_be_decoded_is_refused(server: OddServer, client: Client) -> None:
     server.script["/v1/datasets"] = lambda handler: handler.send(200, b"no gzip", Content_Encoding="gzip")
     with pytest.raises(BadAnswerError, match="cannot be decoded"):
@@ -361,6 +383,15 @@ def test_names_sizes_and_addresses_of_a_hostile_server_are_refused(
         client.download("sales", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert kept(tmp_path) == []
+
+
+def test_two_files_of_one_name_are_refused(server: OddServer, client: Client, tmp_path: Path) -> None:
+    file = {"aggregate": "summary", "rows": 1, "size": 1, "sha256": "0" * 64, "url": server.url}
+    listed = [{**file, "path": f"sales/summary/{folder}/one.parquet"} for folder in "ab"]
+    body = json.dumps({"release": RELEASE, "files": listed}).encode()
+    server.script[f"/v1/releases/{RELEASE}/files"] = lambda handler: handler.send(200, body)
+    with pytest.raises(BadAnswerError, match=r"two files of .+ the same name"):
+        client.download("sales", tmp_path / "out")
 
 
 @pytest.mark.parametrize(

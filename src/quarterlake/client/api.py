@@ -28,7 +28,6 @@ LARGEST_ANSWER = 64 << 20
 """Bytes of one JSON answer."""
 _LARGEST_PROBLEM = 64 << 10
 _MOST_SHOWN = 500
-_CHUNK = 64 << 10
 _LONGEST = 10
 """Timeouts that a whole answer may take."""
 _SIGNED = re.compile(r"\?[^\s\"]*")
@@ -69,7 +68,7 @@ class Api:
                     if response.is_success:
                         return self._body(response, path)
                     if not is_transient(response.status_code):
-                        raise _refusal(response, path)
+                        raise _refusal(response, path, _LONGEST * self._timeout)
                     why, pause = f"status {response.status_code}", retry_after(response)
             except httpx.DecodingError as wrong:
                 raise BadAnswerError(f"The answer to {path} cannot be decoded ({wrong}).") from wrong
@@ -82,26 +81,34 @@ class Api:
         self._http.close()
 
     def _body(self, response: httpx.Response, path: str) -> bytes:
-        parts, size, end = [], 0, time.monotonic() + _LONGEST * self._timeout
-        for chunk in response.iter_bytes(_CHUNK):
-            parts.append(chunk)
-            size += len(chunk)
-            if size > LARGEST_ANSWER:
-                raise BadAnswerError(
-                    f"The answer to {path} is larger than {LARGEST_ANSWER >> 20} MiB, which none of the delivery API is."
-                )
-            if time.monotonic() > end:
-                raise httpx.ReadTimeout("the answer came too slowly")
-        return b"".join(parts)
+        body = _read(response, LARGEST_ANSWER, _LONGEST * self._timeout)
+        if body is None:
+            raise BadAnswerError(
+                f"The answer to {path} is larger than {LARGEST_ANSWER >> 20} MiB, which none of the delivery API is."
+            )
+        return body
+
+
+def _read(response: httpx.Response, most: int, seconds: float) -> bytes | None:
+    """A whole body; None for one of more bytes. Raises httpx.ReadTimeout for one that takes longer."""
+    parts, size, end = [], 0, time.monotonic() + seconds
+    for chunk in response.iter_bytes():  # as they come: pieces of one size would be waited for
+        parts.append(chunk)
+        size += len(chunk)
+        if size > most:
+            return None
+        if time.monotonic() > end:
+            raise httpx.ReadTimeout("the answer came too slowly")
+    return b"".join(parts)
 
 
 class _Problem(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-def _refusal(response: httpx.Response, path: str) -> Exception:
+def _refusal(response: httpx.Response, path: str, seconds: float) -> Exception:
     """The error that an answer means, with the server's own words where it has some."""
-    said = _detail(response)
+    said = _detail(_read(response, _LARGEST_PROBLEM, seconds) or b"")
     status = response.status_code
     if status in {401, 403}:
         return KeyRefusedError(
@@ -120,15 +127,9 @@ def _refusal(response: httpx.Response, path: str) -> Exception:
     return BadAnswerError(f"The server refused {path} with status {status}. {said}".strip())
 
 
-def _detail(response: httpx.Response) -> str:
-    parts, size = [], 0
-    for chunk in response.iter_bytes(_CHUNK):
-        parts.append(chunk)
-        size += len(chunk)
-        if size > _LARGEST_PROBLEM:
-            return ""
+def _detail(body: bytes) -> str:
     try:
-        said = msgspec.json.decode(b"".join(parts), type=_Problem).detail
+        said = msgspec.json.decode(body, type=_Problem).detail
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
         return ""
     return "".join(character if character.isprintable() else " " for character in said[:_MOST_SHOWN])

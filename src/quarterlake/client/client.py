@@ -219,7 +219,10 @@ class Client:
             raise BadAnswerError(
                 f"The server was asked for the files of {release} and gave those of {listed.release[:200]!r}."
             )
-        return tuple(checked_file(file) for file in listed.files)
+        files = tuple(checked_file(file) for file in listed.files)
+        if len({(file.aggregate, file.name) for file in files}) < len(files):
+            raise BadAnswerError(f"The server gave two files of {release} the same name.")
+        return files
 
     def _pages(self, path: str, kind: type[Page]) -> Iterator[Page]:
         token: str | None = None
