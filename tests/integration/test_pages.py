@@ -178,6 +178,22 @@ def test_the_keyboard_alone_reaches_everything(browser: Browser, site: Site) -> 
 
 
 @needs_chromium
+def test_the_api_s_page_works_and_may_load_nothing_foreign(browser: Browser, site: Site) -> None:
+    with opened(browser, site) as watched:
+        answer = watched.page.goto("/docs")
+        assert answer is not None
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none';")
+        assert "frame-ancestors 'none'" in policy
+        operation = watched.page.locator("#operations-data_sets-list_datasets")
+        operation.get_by_role("button").first.click()
+        operation.get_by_role("button", name="Try it out").click()
+        operation.get_by_role("button", name="Execute").click()
+        expect(operation.locator(".responses-table.live-responses-table")).to_contain_text(RELEASE)
+        watched.assert_quiet()
+
+
+@needs_chromium
 def test_code_is_copied(browser: Browser, site: Site) -> None:
     with opened(browser, site, permissions=["clipboard-read", "clipboard-write"]) as watched:
         page = watched.page
