@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from quarterlake.delivery.parts import OnParts
@@ -20,9 +20,12 @@ from quarterlake.domain.profiles import PROFILE_VERSION, Profile
 from quarterlake.lake import keys
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from quarterlake.domain.releases import Aggregate, Release
 
 MOST_ROWS = 100
+_MOST_PREVIEWS = 2
 router = APIRouter(prefix="/v1/releases", tags=["contents"])
 
 
@@ -59,11 +62,20 @@ class RowsDocument(BaseModel):
     partial: Literal[False] = False
 
 
+async def _turn() -> AsyncIterator[None]:
+    yield
+
+
+Turn = Annotated[None, Depends(_turn, scope="function", max_concurrency=_MOST_PREVIEWS)]
+"""Waits until few others read rows: a row group is decompressed for each, which may be hundreds of megabytes."""
+
+
 @router.get("/{name}/rows", operation_id="preview_rows", response_model=RowsDocument, responses=CACHED)
 def preview_rows(
     request: Request,
     shelf: OnShelf,
     parts: OnParts,
+    _turn: Turn,
     name: ReleaseName,
     aggregate: AggregateName = None,
     offset: Annotated[int, Query(ge=0, le=10**12, description="The first row's number, from 0.")] = 0,
