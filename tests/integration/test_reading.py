@@ -112,6 +112,39 @@ def test_a_contract_overrides_what_is_found(connection: duckdb.DuckDBPyConnectio
     assert latin["encoding"] == "cp437"
 
 
+@pytest.mark.parametrize(
+    "further",
+    [b"", b",", b",,,", b',""', b", ", b",,x", b",\xc3\xa9"],
+    ids=lambda found: found.decode() or "none",
+)
+@pytest.mark.parametrize("record", [b"2,b,20", b'2,"b",20', b"2,,"])
+def test_a_record_is_the_same_whatever_path_its_file_takes(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, record: bytes, further: bytes
+) -> None:
+    lines = b"id,name,v\n1,a,10\n" + record + further + b"\n3,c,30\n"
+    fast = parse(connection, tmp_path, lines, COLUMNS)
+    careful = parse(connection, tmp_path, lines + b"Total,,60\n", COLUMNS)
+    assert (fast.document.dialect.get("careful"), careful.document.dialect["careful"]) == (None, "a footer")
+    assert fast.rows == careful.rows
+    assert [*reasons(fast), (5, FOOTER)] == reasons(careful)
+
+
+def test_every_reject_has_its_place_and_text(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    data = b'id,name,v\n1,a,10\n2,b,20\n\\"\n""x ya\r\n'
+    found = parse(connection, tmp_path, data, COLUMNS)
+    assert [(reject["line"], reject["raw"]) for reject in found.rejects] == [(4, '\\"'), (5, '""x ya')]
+
+
+def test_an_encoding_with_a_mark_keeps_places(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    data = TABLE.replace("x", "é").encode("utf-8-sig") * 9
+    held = contract_of(COLUMNS)
+    contract = Contract(held.dataset, held.columns, reading=Reading(encoding="utf-8-sig"))
+    (tmp_path / "raw").write_bytes(data)
+    job = ParseJob("p", "landed", NAME, "0" * 64, tmp_path / "raw", "2026-01-01T00:00:00+00:00", contract)
+    outcome = parse_file(connection, job, tmp_path)
+    assert outcome.document.dialect["encoding"] == "utf-8"
+
+
 def test_settings_decide_what_a_parsed_file_is() -> None:
     plain = contract_of(COLUMNS)
     said = Contract(plain.dataset, plain.columns, reading=Reading(delimiter=";"))
@@ -120,7 +153,13 @@ def test_settings_decide_what_a_parsed_file_is() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"delimiter": "ab"}, {"quote": "\n"}, {"encoding": "klingon"}, {"delimiter": ";", "quote": ";"}],
+    [
+        {"delimiter": "ab"},
+        {"quote": "\n"},
+        {"encoding": "klingon"},
+        {"encoding": "undefined"},
+        {"delimiter": ";", "quote": ";"},
+    ],
 )
 def test_settings_that_cannot_be_are_refused(values: dict[str, str]) -> None:
     with pytest.raises(ContractError, match=r"quarterlake\.reading"):

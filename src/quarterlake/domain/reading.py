@@ -34,7 +34,7 @@ class Reading(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
             try:
                 codecs.lookup(self.encoding)
                 "".encode(self.encoding)
-            except LookupError as unknown:
+            except (LookupError, UnicodeError) as unknown:
                 raise ContractError(
                     f"quarterlake.reading: there is no text encoding {self.encoding!r}. Use a name such as utf-8, windows-1252 or utf-16."
                 ) from unknown

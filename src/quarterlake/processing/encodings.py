@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _RECODED = 1 << 16
+_WIDEST = 4
+"""One byte of an encoding becomes at most so many of UTF-8."""
 _HEAD = 1 << 12
 _COUNTED = 1 << 22
 """How many bytes of chunks that are no UTF-8 are looked at closely: enough to see which of two encodings they are in."""
@@ -60,7 +62,7 @@ def find_encoding(path: Path, declared: str | None = None) -> Encoding:
     as text has; a few damaged bytes among good UTF-8 stay what they are, and their records are rejected.
     """
     if declared is not None:
-        return Encoding(codecs.lookup(declared).name, "the contract says so")
+        return Encoding(codecs.lookup(declared).name.removesuffix("-sig"), "the contract says so")
     with path.open("rb") as file:
         head = file.read(_HEAD)
         for mark, name in _MARKS:
@@ -160,6 +162,19 @@ class Recoding:
             self._original.append(read - len(decoder.getstate()[0]))
             yield text
         yield decoder.decode(b"", final=True).encode("utf-8", errors)
+
+    def plain(self, offset: int, text: bytes) -> int | None:
+        """The place in the UTF-8 text of a `text` that begins at a place in the original; None where it is not that text."""
+        if self.path is None:
+            return offset
+        base = self._plain[bisect_right(self._original, offset) - 1]
+        with self.path.open("rb") as file:
+            file.seek(base)
+            near = file.read(_WIDEST * _RECODED + len(text))
+        at = near.find(text)
+        while at >= 0 and self.original(base + at) != offset:
+            at = near.find(text, at + 1)
+        return base + at if at >= 0 else None
 
     def original(self, offset: int) -> int:
         """The place in the original of the character that begins at a place in the UTF-8 text."""

@@ -175,8 +175,11 @@ def _dropped_rejects(
                     "a stray quote takes the lines after it with it",
                 )
             yield _reject(source, place, None, _said(reason, source))
-    for reason in lost.values():
-        yield _reject(source, None, None, reason)
+    if lost:
+        raise MisreadError(
+            f"{source.name}: DuckDB's reader dropped a record at byte {min(lost)}, where none begins.",
+            "it drops what is no record",
+        )
 
 
 def _said(reason: str, source: PlainSource) -> str:

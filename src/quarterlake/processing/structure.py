@@ -155,8 +155,10 @@ class _Classifier:
 
     def _looked_at(self, one: Cut) -> Seen:
         if self._plain and not one.quoted and one.raw.isascii():
-            delimiters = one.raw.count(self._cutting.delimiter)
-            return Seen(one, _width_reason(delimiters + 1, self._width), None)
+            delimiter = self._cutting.delimiter
+            further = one.raw.count(delimiter) + 1 - self._width
+            ended = further > 0 and one.raw.endswith(delimiter * further)
+            return Seen(one, _width_reason(self._width + (0 if ended else further), self._width), None)
         if not _is_utf8(one.raw):
             return Seen(one, NOT_UTF8, None)
         cells = self._cells(one)
@@ -167,7 +169,7 @@ class _Classifier:
             cells = fields(one.raw, self._cutting)
         else:
             cells = [(text, False) for text in one.raw.split(self._cutting.delimiter)]
-        if self._dialect.trailing and len(cells) == self._width + 1 and cells[-1] == (b"", False):
+        while len(cells) > self._width and cells[-1] == (b"", False):
             cells.pop()
         if self._dialect.padded:
             cells[1:] = [(text if quoted else text.removeprefix(b" "), quoted) for text, quoted in cells[1:]]
