@@ -96,7 +96,7 @@ def _rows(pipeline: Pipeline, held: Known, contract: Contract, unplaced: Counter
             continue
         with ExitStack() as stack:
             [raw] = stack.enter_context(pipeline.lake.raw.local([manifest.key]))
-            cut = stack.enter_context(cutter(manifest.source, raw, scratch, contract, parsed))
+            cut = stack.enter_context(cutter(manifest, raw, scratch, contract, parsed))
             for _, reject in pipeline.engine.rejects([parsed]):
                 place = place_of(reject.byte_offset, reject.record)
                 if place in stood_for.get(manifest.sequence, ()):

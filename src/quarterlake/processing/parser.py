@@ -18,6 +18,7 @@ from quarterlake.domain.drift import Drift, DriftKind, DriftPolicy
 from quarterlake.domain.errors import ContractError, MisreadError, UnreadableFileError
 from quarterlake.domain.parsed import ParsedFile, StoredColumn
 from quarterlake.domain.periods import MAX_YEAR, MIN_YEAR
+from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.processing.casts import local_instant, misfits, stored
 from quarterlake.processing.contradictions import refuse_contradicted
 from quarterlake.processing.drift import DriftError, Met, counted, meet, type_drift
@@ -45,7 +46,8 @@ _ORDERED = frozenset({Format.DELIMITED, Format.PARQUET})
 class ParseJob:
     """What to parse: `raw` is the local copy of the file that the user knows as `name`.
 
-    `name_time` is the instant (ISO 8601, UTC) that the file's name gives, for contracts without a record time.
+    `name_time` is the instant (ISO 8601, UTC) that the file's name gives, for contracts without a record time. A replay `is_ours`:
+    how the contract says that files are written is not said of it.
     """
 
     id: str
@@ -55,6 +57,12 @@ class ParseJob:
     raw: Path
     name_time: str | None
     contract: Contract
+    is_ours: bool = False
+
+    @property
+    def reading(self) -> Reading:
+        """What is said of how the file is written."""
+        return EVIDENCE if self.is_ours else self.contract.reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +81,15 @@ def parse_file(connection: DuckDBPyConnection, job: ParseJob, scratch: Path) -> 
     """
     try:
         with (
-            plain_source(job.name, job.raw, scratch, job.contract.reading) as source,
+            plain_source(job.name, job.raw, scratch, job.reading) as source,
             reading(job.name, source.path),
         ):
             names = [column.source for column in job.contract.columns]
-            relation = relation_of(connection, source, names, job.contract.reading)
+            relation = relation_of(connection, source, names, job.reading)
             return read_either_way(
                 source,
                 relation,
-                job.contract.reading,
+                job.reading,
                 scratch,
                 lambda found: _parse(connection, job, source, found, scratch),
             )
@@ -175,7 +183,7 @@ def clean_document(
 
 def _refuse_other_table(job: ParseJob, source: PlainSource, relation: Relation, *, blank: bool) -> None:
     dialect = relation.dialect
-    if blank and dialect is not None and holds_another_table(source.path, dialect, job.contract.reading):
+    if blank and dialect is not None and holds_another_table(source.path, dialect, job.reading):
         raise MisreadError(f"{job.name} holds more than one table.", "another table follows a blank line")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from contextlib import contextmanager
@@ -11,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from quarterlake.domain.errors import UnreadableFileError
+from quarterlake.domain.reading import EVIDENCE
+from quarterlake.processing.cutting import cut, fields
 from quarterlake.processing.drift import match_columns
 from quarterlake.processing.relations import relation_of
+from quarterlake.processing.rewriting import RAW_CHARACTERS
 from quarterlake.processing.sources import Format, plain_source
 
 if TYPE_CHECKING:
@@ -20,8 +22,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from quarterlake.domain.contract import Contract
+    from quarterlake.domain.landings import Manifest
     from quarterlake.domain.parsed import ParsedFile
+    from quarterlake.domain.reading import Reading
+    from quarterlake.processing.dialect import Dialect
     from quarterlake.processing.rejects import Reject
+    from quarterlake.processing.sources import PlainSource
 
 _LONGEST = 1 << 20
 """No more bytes than that of one record are put into a cell."""
@@ -29,62 +35,75 @@ _LONGEST = 1 << 20
 
 @contextmanager
 def cutter(
-    name: str, raw: Path, scratch: Path, contract: Contract, parsed: ParsedFile
+    manifest: Manifest, raw: Path, scratch: Path, contract: Contract, parsed: ParsedFile
 ) -> Iterator[Callable[[Reject], tuple[str, dict[str, str]]]]:
-    """A function from a reject of one file to its whole raw text and its cells by the contract's columns; empty ones may be left out."""
+    """A function from a reject of one landed file to its whole raw text and its cells by the contract's columns; empty ones may be left out."""
+    reading = EVIDENCE if manifest.replay else contract.reading
     try:
-        with plain_source(name, raw, scratch) as source:
-            places = _places(source, contract) if source.format is Format.DELIMITED else None
+        with plain_source(manifest.source, raw, scratch, reading) as source:
+            if source.format is Format.DELIMITED:
+                dialect, places = _places(source, contract, reading)
 
-            def cut(reject: Reject) -> tuple[str, dict[str, str]]:
-                text = _whole(source.path, reject)
-                if places is not None:
-                    return text, _fields(text, *places)
-                return text, _json_cells(text, contract, parsed)
+                def cells(reject: Reject) -> tuple[str, dict[str, str]]:
+                    text = _whole(source, reject, dialect)
+                    return text, _fields(text, dialect, places)
 
-            yield cut
+            else:
+
+                def cells(reject: Reject) -> tuple[str, dict[str, str]]:
+                    text = _whole(source, reject, None)
+                    return text, _json_cells(text, contract, parsed)
+
+            yield cells
     except UnreadableFileError:
         yield lambda reject: (reject.raw, {})
 
 
-def _places(source: Any, contract: Contract) -> tuple[str, str, dict[str, int]]:
-    """The delimiter, the quote, and where each of the contract's columns stands."""
+def _places(source: PlainSource, contract: Contract, reading: Reading) -> tuple[Dialect, dict[str, int]]:
+    """How the file is written, and where each of the contract's columns stands."""
     with duckdb.connect() as connection:
-        relation = relation_of(connection, source, [column.source for column in contract.columns])
+        relation = relation_of(connection, source, [column.source for column in contract.columns], reading)
     order = [column.name for column in relation.columns]
     matched = match_columns(relation, contract)
-    dialect = relation.dialect
-    delimiter, quote = (dialect.delimiter, dialect.quote) if dialect else (",", '"')
-    return delimiter, quote, {name: order.index(column.name) for name, column in matched.items()}
+    if relation.dialect is None:
+        raise ValueError("only delimited files have fields in an order")
+    return relation.dialect, {name: order.index(column.name) for name, column in matched.items()}
 
 
-def _whole(path: Path, reject: Reject) -> str:
+def _whole(source: PlainSource, reject: Reject, dialect: Dialect | None) -> str:
     """The raw text, read again where the reject keeps only its beginning."""
-    if reject.byte_offset is None or len(reject.raw) < _KEPT:
+    if reject.byte_offset is None or len(reject.raw) < RAW_CHARACTERS:
         return reject.raw
-    with path.open("rb") as file:
-        file.seek(reject.byte_offset)
-        text = file.read(_LONGEST).decode(errors="replace")
-    return text.splitlines()[0] if "\n" not in reject.raw and text else reject.raw
+    start = source.recoding.plain(reject.byte_offset, reject.raw.encode())
+    if start is None:
+        return reject.raw
+    with source.path.open("rb") as file:
+        file.seek(start)
+        data = file.read(_LONGEST)
+    first = next(cut(io.BytesIO(data), dialect.cutting)).raw if dialect else data.partition(b"\n")[0]
+    text = first.decode(errors="replace")
+    return text if len(first) < len(data) and text.startswith(reject.raw) else reject.raw
 
 
-_KEPT = 4_096
-
-
-def _fields(text: str, delimiter: str, quote: str, places: dict[str, int]) -> dict[str, str]:
-    options: dict[str, Any] = {"delimiter": delimiter}
-    options |= {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE}
+def _fields(text: str, dialect: Dialect, places: dict[str, int]) -> dict[str, str]:
+    """The cells, as the parser cuts them; of a record whose quotes do not close, the texts between the delimiters."""
+    raw = text.encode()
     try:
-        fields = next(csv.reader(io.StringIO(text, newline=""), **options), [])
-    except csv.Error:
-        fields = text.split(delimiter)
-    return {name: fields[at] for name, at in places.items() if at < len(fields)}
+        found = fields(raw, dialect.cutting)
+    except ValueError:
+        found = [(field, False) for field in raw.split(dialect.delimiter.encode())]
+    first, *others = [(field.decode(errors="replace"), quoted) for field, quoted in found]
+    cells = [
+        first[0],
+        *(cell.removeprefix(" ") if dialect.padded and not quoted else cell for cell, quoted in others),
+    ]
+    return {name: cells[at] for name, at in places.items() if at < len(cells)}
 
 
 def _json_cells(text: str, contract: Contract, parsed: ParsedFile) -> dict[str, str]:
     try:
         found = json.loads(text, parse_int=str, parse_float=str)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if isinstance(found, dict):
         cells = {column.name: _at(found, column.source) for column in contract.columns}

@@ -85,15 +85,15 @@ def _member(connection: DuckDBPyConnection, job: ParseJob, scratch: Path, stack:
     """The file as it will be read; None for one that is parsed alone."""
     contract = job.contract
     try:
-        source = stack.enter_context(plain_source(job.name, job.raw, scratch, contract.reading))
+        source = stack.enter_context(plain_source(job.name, job.raw, scratch, job.reading))
         if source.format is not Format.DELIMITED or source.path != job.raw:
             return None
         names = [column.source for column in contract.columns]
-        relation = relation_of(connection, source, names, contract.reading)
+        relation = relation_of(connection, source, names, job.reading)
         if (
             relation.dialect is None
             or relation.sql.count(literal(source.path)) != 1
-            or needs_care(source.path, relation.dialect, contract.reading) is not None
+            or needs_care(source.path, relation.dialect, job.reading) is not None
         ):
             return None
         met = meet(job.name, relation, contract, ordered=True)

@@ -402,6 +402,7 @@ def _job(request: ParseRequest, raw: Path) -> ParseJob:
         raw,
         request.name_time,
         request.contract,
+        is_ours=manifest.replay is not None,
     )
 
 
