@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from quarterlake.domain.column_types import DATE, INT64, STRING, TIMESTAMP, ColumnType, Kind
 from quarterlake.domain.contract import RESERVED_COLUMNS, Column, Contract, GateRule, Severity, fingerprint
+from quarterlake.domain.drift import DriftPolicies, DriftPolicy
 from quarterlake.domain.errors import ContractError
 
 NAMES = ("id", "at", "changed", "country", "email")
@@ -95,6 +96,13 @@ def test_what_changes_curated_data_alone_lets_parsed_files_be_reused(other: Cont
 def test_what_changes_how_files_are_read_changes_both_ids(other: Contract) -> None:
     assert other.parse_id != ORDERS.parse_id
     assert other.content_id != ORDERS.content_id
+
+
+def test_under_null_fill_the_sequence_decides_what_is_rejected() -> None:
+    filling = changed(drift=DriftPolicies(type=DriftPolicy.NULL_FILL))
+    other = msgspec.structs.replace(filling, sequence=None)
+    assert filling.sequence is not None
+    assert filling.parse_id != other.parse_id
 
 
 def test_no_two_different_contracts_share_a_content_id() -> None:

@@ -164,6 +164,8 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
             if deciding
             else []
         )
+        if self.sequence is not None and self.policy(DriftKind.TYPE) is DriftPolicy.NULL_FILL:
+            drift.append({"never filled": self.sequence})
         return fingerprint([columns, self.record_time, self.timezone, needed, *reading, *drift])
 
     @property
