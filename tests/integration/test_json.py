@@ -169,3 +169,12 @@ def test_two_counts_and_the_places_agree(
         assert [json.loads(line) for line in one_a_line("x", path)] == values
         places = locate_json(path, range(len(values)))
         assert [places[n].raw for n in range(len(values))] == texts
+
+
+@pytest.mark.parametrize("data", [b"[]", b"[ ]\n", b"{}", b'{"a":1} junk\n', b"[1, 2]", b"[[1], [2]]"])
+def test_what_holds_no_record_is_said_plainly(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, data: bytes
+) -> None:
+    error = parse(connection, tmp_path, data, {"a": "int64"}).document.error
+    assert error is not None
+    assert "nothing in it is a JSON object with a field" in error

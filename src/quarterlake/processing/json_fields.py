@@ -97,9 +97,13 @@ def find_fields(
             level += [JsonField((*parent.path, key)) for key in inner]
         fields += level
     twice = bool(twice) or _any_twice(connection, records, objects)
-    if not 1 <= len(fields) <= MAX_COLUMNS:
+    if not fields:
         raise UnreadableFileError(
-            f"{name} has {len(fields)} fields over all its records; quarterlake reads JSON objects with 1 to {MAX_COLUMNS}."
+            f"{name} begins like JSON, but nothing in it is a JSON object with a field. Send objects, one a line or in one array."
+        )
+    if len(fields) > MAX_COLUMNS:
+        raise UnreadableFileError(
+            f"{name} has more than {MAX_COLUMNS} fields over all its records. Send fewer, or keys that vary as values."
         )
     return JsonFields(tuple(sorted(fields, key=lambda f: f.path)), tuple(objects), bool(twice), tuple(maps))
 
