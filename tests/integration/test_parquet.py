@@ -92,14 +92,67 @@ def test_nanoseconds_that_do_not_fit_are_rejected_not_cut(
         assert "123456001" in found.rejects[0]["raw"]
 
 
-def test_timestamps_of_96_bits_are_read_and_told(
+NANOS = pa.timestamp("ns")
+
+
+@pytest.mark.parametrize("struct", [False, True])
+@pytest.mark.parametrize(
+    ("values", "is_cut"),
+    [
+        ([MICROS * 1_000, None, -MICROS * 1_000, -1_000], False),
+        ([MICROS * 1_000 + 1, None], True),
+        ([-1], True),
+        ([None], False),
+        ([], False),
+    ],
+)
+def test_timestamps_of_96_bits_are_exact_or_refused(
+    connection: duckdb.DuckDBPyConnection,
+    tmp_path: Path,
+    values: list[int | None],
+    *,
+    is_cut: bool,
+    struct: bool,
+) -> None:
+    array = pa.array(values, NANOS)
+    table = pa.table({"a": pa.StructArray.from_arrays([array], ["v"]) if struct else array, "b": array})
+    data = written(table, use_deprecated_int96_timestamps=True)
+    column = "a.v" if struct else "a"
+    found = parse(connection, tmp_path, data, {column: "timestamp"})
+    if is_cut:
+        assert found.document.error is not None
+        assert f"its column {column} holds INT96 timestamps below the microsecond" in found.document.error
+    else:
+        whole = [None if value is None else value // 1_000 for value in values]
+        expected = pa.array(whole, pa.timestamp("us", "UTC")).to_pylist()
+        assert found.rows == [(value,) for value in expected]
+
+
+def test_timestamps_of_96_bits_may_lie_in_any_year(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
-    table = pa.table({"v": pa.array([MICROS * 1_000], pa.timestamp("ns"))})
-    data = written(table, use_deprecated_int96_timestamps=True)
-    found = parse(connection, tmp_path, data, {"v": "timestamp"})
-    assert found.rows == [(MOMENT,)]
-    assert found.document.dialect["timestamps of 96 bits"] == "read to the microsecond"
+    days = [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 123456, tzinfo=UTC)]
+    table = pa.table({"v": pa.array([day.replace(tzinfo=None) for day in days], pa.timestamp("us"))})
+    data = written(table, use_deprecated_int96_timestamps=True, store_schema=False)
+    assert parse(connection, tmp_path, data, {"v": "timestamp"}).rows == [(day,) for day in days]
+
+
+def test_a_wide_decimal_in_a_struct_or_a_list_is_refused(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    wide = pa.array([Decimal("9" * 40)], pa.decimal256(40, 0))
+    table = pa.table(
+        {
+            "a": pa.StructArray.from_arrays([wide], ["d"]),
+            "l": pa.ListArray.from_arrays([0, 1], wide),
+            "v": [1],
+        }
+    )
+    for column in ("a.d", "a", "l"):
+        error = parse(connection, tmp_path, written(table), {column: "string", "v": "int64"}).document.error
+        assert error is not None
+        assert "decimal(40,0)" in error
+    assert parse(connection, tmp_path, written(table), {"v": "int64"}).rows == [(1,)]
 
 
 def test_structs_are_columns_by_their_path(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

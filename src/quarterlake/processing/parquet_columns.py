@@ -18,6 +18,8 @@ from quarterlake.domain.column_types import (
     decimal_for,
 )
 from quarterlake.domain.errors import UnreadableFileError
+from quarterlake.processing.nanoseconds import cut_columns
+from quarterlake.processing.parquet_schema import Leaf, leaves
 from quarterlake.processing.sql import identifier, literal, rows
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from duckdb.sqltypes import DuckDBPyType
 
 _LEVELS = 8
+_INT96 = "INT96"
 _UINT64_DIGITS = 20
 _TYPES = {
     "boolean": BOOLEAN,
@@ -85,9 +88,11 @@ def parquet_columns(
     """The columns of a Parquet file that `relation` reads, and what there is to say of them.
 
     A struct whose path is an `expected` column stays JSON text. Raises UnreadableFileError for a decimal of more digits than
-    are read exactly, unless some columns are expected and it is none of them.
+    are read exactly, and for INT96 timestamps below the microsecond, unless some columns are expected and it is none of them.
     """
-    _refuse_wide(connection, name, path, expected)
+    read = [leaf for leaf in leaves(connection, path) if leaf.is_read(expected)]
+    _refuse_wide(name, read)
+    _refuse_cut(connection, name, path, read)
     described = connection.execute(f"SELECT * FROM {relation} LIMIT 0").description or []
     given = [_Given((str(column[0]),), identifier(str(column[0])), column[1]) for column in described]
     flat = [field for column in given for field in _fields(column, expected, _LEVELS)]
@@ -96,25 +101,27 @@ def parquet_columns(
     said = {}
     if binary:
         said["bytes, not text"] = ", ".join(".".join(path) for path in sorted(binary))
-    if _has_int96(connection, path):
-        said["timestamps of 96 bits"] = "read to the microsecond"
+    if any(leaf.kind == _INT96 and leaf.within for leaf in read):
+        said["timestamps of 96 bits in lists"] = "read to the microsecond"
     return found, said
 
 
-def _refuse_wide(connection: DuckDBPyConnection, name: str, path: str, expected: Collection[str]) -> None:
-    query = f"SELECT name, precision, scale FROM parquet_schema({literal(path)}) WHERE precision > {MAX_DECIMAL_DIGITS}"
-    for column, precision, scale in rows(connection, query):
-        if not expected or column in expected:
+def _refuse_wide(name: str, read: Collection[Leaf]) -> None:
+    for leaf in read:
+        if leaf.precision is not None and leaf.precision > MAX_DECIMAL_DIGITS:
             raise UnreadableFileError(
-                f"{name}: its column {column} is a decimal({precision},{scale}), which has more than {MAX_DECIMAL_DIGITS} digits and would be rounded. "
-                "Send it as text or with fewer digits, or leave it out of the contract."
+                f"{name}: its column {leaf.name} is a decimal({leaf.precision},{leaf.scale}), which has more than {MAX_DECIMAL_DIGITS} digits and "
+                "would be rounded. Send it as text or with fewer digits, or leave it out of the contract."
             )
 
 
-def _has_int96(connection: DuckDBPyConnection, path: str) -> bool:
-    return bool(
-        rows(connection, f"SELECT 1 FROM parquet_schema({literal(path)}) WHERE type = 'INT96' LIMIT 1")
-    )
+def _refuse_cut(connection: DuckDBPyConnection, name: str, path: str, read: Collection[Leaf]) -> None:
+    wide = [leaf for leaf in read if leaf.kind == _INT96 and not leaf.within]
+    if found := cut_columns(connection, path, wide):
+        raise UnreadableFileError(
+            f"{name}: its column {found[0]} holds INT96 timestamps below the microsecond, which would be cut. Write them as 64 bits of nanoseconds, "
+            "of which only those are rejected, or rounded to the microsecond, or leave the column out of the contract."
+        )
 
 
 def _fields(given: _Given, expected: Collection[str], levels: int) -> Iterator[_Given]:
