@@ -189,7 +189,7 @@ def test_the_scheduled_dags_publish_a_quarter(stack: Stack, tmp_path: Path) -> N
         "--to-date",
         "2001-03-31",
     )
-    wait_for(lambda: runs(stack, "publish_quarter") == [["2001-Q1", "success"]], 900, lambda: told(stack))
+    wait_for(lambda: runs(stack, "publish_quarter") == [["2001-Q1", "success"]], 1800, lambda: told(stack))
     print(
         f"seconds of ingest_month: {seconds(stack, 'ingest_month')}, of publish_quarter: {seconds(stack, 'publish_quarter')}"
     )
@@ -218,7 +218,7 @@ def told(stack: Stack) -> str:
 def test_a_correction_makes_the_next_revision(stack: Stack, parquet: Path, tmp_path: Path) -> None:
     flights.lay_out(parquet, source_of(stack), "2001-02", without=1000)
     stack.airflow("dags", "clear", "ingest_month", "--partition-key", "2001-02", "--yes")
-    wait_for(lambda: len(stack.releases("flights")) == 2, 600, lambda: told(stack))
+    wait_for(lambda: len(stack.releases("flights")) == 2, 1200, lambda: told(stack))
     newest = stack.releases("flights")[-1]
     assert newest["name"] == "flights@2001-Q1.2"
     assert flights.found(download(stack, newest["name"], tmp_path)) == flights.expected(source_of(stack))
@@ -243,7 +243,7 @@ def test_any_container_may_die_during_a_run(stack: Stack, parquet: Path, tmp_pat
         revision = f"flights@2001-Q1.{3 + number}"
         wait_for(
             lambda wanted=revision: stack.releases("flights")[-1]["name"] == wanted,  # type: ignore[misc]
-            600,
+            1200,
             lambda who=victim: f"{who} was killed\n{told(stack)}",  # type: ignore[misc]
         )
     summary = download(stack, stack.releases("flights")[-1]["name"], tmp_path)
@@ -257,7 +257,7 @@ def test_bad_data_fails_its_task_by_name_and_at_once(stack: Stack) -> None:
     (bad / "broken_2001-01.csv").write_bytes(b"\x00\x01\x02\x00 no table \x00")
     stack.airflow("dags", "trigger", "run_period", "--conf", '{"period": "2001-Q1", "dataset": "broken"}')
     query = "SELECT t.task_id, t.state, t.try_number FROM task_instance t JOIN dag_run d USING (dag_id, run_id) WHERE t.state = 'failed'"
-    wait_for(lambda: len(stack.sql(query)) == 1, 300, lambda: told(stack))
+    wait_for(lambda: len(stack.sql(query)) == 1, 600, lambda: told(stack))
     assert stack.sql(query) == [["release.process", "failed", "1"]]
     logs = [
         path.read_text() for path in (stack.root / "volumes/airflow/logs").rglob("*process*/**/attempt=1.log")
@@ -283,6 +283,6 @@ def test_the_cluster_does_the_same(stack: Stack, parquet: Path, tmp_path: Path) 
         "2001-Q1",
         check=False,
     )
-    wait_for(lambda: len(stack.releases("flights")) == before + 1, 300, lambda: done + told(stack))
+    wait_for(lambda: len(stack.releases("flights")) == before + 1, 900, lambda: done + told(stack))
     summary = download(stack, stack.releases("flights")[-1]["name"], tmp_path)
     assert flights.found(summary) == flights.expected(source_of(stack))
