@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import delta_sharing
 import httpx
 import pytest
+from delta_sharing.protocol import DeltaSharingProfile, Schema
 from deltalake import DeltaTable
 
+from quarterlake.client import Client
 from quarterlake.delivery.sharing.history import TableHistory, table_history
 from quarterlake.lake import keys as lake_keys
 from quarterlake.publishing.publish import rollback
@@ -297,3 +299,29 @@ def test_a_key_sees_what_its_scopes_cover(shared: tuple[Scene, Service]) -> None
         assert "by_store" not in answer.text
     refused = asked(delivery, "/shares", key="wrong")
     assert (refused.status_code, refused.json()["errorCode"]) == (401, "UNAUTHENTICATED")
+
+
+@pytest.mark.parametrize("dataset", ["πωλήσεις", "straße"])
+def test_a_data_set_may_be_named_in_any_script(tmp_path: Path, dataset: str) -> None:
+    """Names are in lower case, which is not the same as without case."""
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")), dataset)
+    scene.put_months(*QUARTER)
+    scene.run()
+    name = f"{dataset}@2026-Q1.1"
+    with delivering(scene) as delivery:
+        profile = DeltaSharingProfile(1, f"{delivery.url}/delta-sharing", KEY)
+        [table] = delta_sharing.SharingClient(profile).list_all_tables()
+        assert (table.schema, table.name) == (dataset, "summary")
+        assert [
+            each.name for each in delta_sharing.SharingClient(profile).list_tables(Schema(dataset, SHARE))
+        ] == ["summary"]
+        told = lines(
+            asked(delivery, f"/shares/{SHARE}/schemas/{dataset}/tables/summary/query", method="POST")
+        )
+        assert [file["url"] for each in told if (file := each.get("file"))]
+        with Client(delivery.url, KEY, cache=tmp_path / "cache") as client:
+            assert client.load(dataset).num_rows == client.load(name).num_rows > 0
+        with httpx.Client(base_url=delivery.url, trust_env=False, follow_redirects=True) as browser:
+            browser.post("/login", data={"key": KEY, "target": "/"})
+            for path in (f"/datasets/{dataset}", f"/releases/{name}", f"/v1/releases/{name}/download"):
+                assert browser.get(path).status_code == 200

@@ -75,7 +75,7 @@ async def get_share(_shelf: OnShelf, share: ShareName) -> JSONResponse:
     operation_id="list_schemas",
     responses=_answers("A page of schemas.", {"items": [_SCHEMA]}),
 )
-async def list_schemas(
+def list_schemas(
     shelf: OnShelf, share: ShareName, max_results: MaxResults = None, page_token: PageToken = None
 ) -> JSONResponse:
     """The data sets that the key opens."""
@@ -85,7 +85,7 @@ async def list_schemas(
 
 
 @router.get("/shares/{share}/schemas/{schema}/tables", operation_id="list_tables", responses=_TABLES)
-async def list_tables(
+def list_tables(
     shelf: OnShelf,
     share: ShareName,
     schema: SchemaName,
@@ -94,12 +94,12 @@ async def list_tables(
 ) -> JSONResponse:
     """The aggregates of a data set."""
     checked_share(share)
-    releases = shelf.releases(schema.casefold())
+    releases = shelf.releases(schema.lower())
     return _tables(tables_of(releases[0].dataset, releases), max_results, page_token)
 
 
 @router.get("/shares/{share}/all-tables", operation_id="list_all_tables", responses=_TABLES)
-async def list_all_tables(
+def list_all_tables(
     shelf: OnShelf, share: ShareName, max_results: MaxResults = None, page_token: PageToken = None
 ) -> JSONResponse:
     """The aggregates of all data sets that the key opens."""

@@ -53,7 +53,7 @@ class Histories:
     def of(self, shelf: Shelf, share: str, schema: str, table: str) -> tuple[SharedTable, TableHistory]:
         """A table and its history; case does not matter in the names. Raises Problem 403 and 404."""
         checked_share(share)
-        releases = shelf.releases(schema.casefold())
+        releases = shelf.releases(schema.lower())
         dataset = releases[0].dataset
         known = tables_of(dataset, releases)
         found = next((each for each in known if each.aggregate.casefold() == table.casefold()), None)
