@@ -333,6 +333,8 @@ def test_a_key_expires(folder_scene: Scene) -> None:
         with delivery.client(keys(folder_scene, "create", "--name", "guest", "--expires", soon)) as client:
             assert client.get("/v1/datasets").status_code == 200
             eventually(lambda: client.get("/v1/datasets").status_code == 401)
+    for day in ("soon", "0d", "0001-01-01T00:00:00+14:00"):
+        assert "is no day" in keys(folder_scene, "create", "--name", "guest", "--expires", day, status=2)
 
 
 def test_the_first_key_of_the_settings_replaces_the_one_before(folder_scene: Scene) -> None:
@@ -368,6 +370,12 @@ def test_every_access_is_in_the_ledger(folder_scene: Scene) -> None:
         page = document(client, "accesses?limit=2")
         rest = document(client, f"accesses?limit=2&page_token={page['next_page_token']}")
         assert page["accesses"] + rest["accesses"] == listed
+        # A page shows columns' values too.
+        with httpx.Client(base_url=delivery.url, trust_env=False) as browser:
+            browser.post("/login", data={"key": app, "target": "/"})
+            assert browser.get(f"/releases/{RELEASE}").status_code == 200
+        newest = document(client, "accesses?limit=1")["accesses"][0]
+        assert (newest["what"], newest["name"], newest["release"]) == ("page", "app", RELEASE)
 
 
 def test_who_asks_too_much_is_told_when_to_come_back(folder_scene: Scene) -> None:

@@ -143,11 +143,11 @@ def _instant(text: str, now: datetime) -> datetime:
         return now + timedelta(days=int(days[1]))
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise UsageError(
             f"--expires {text} is no day; give one such as 2027-06-30 (from its midnight, UTC, the key opens nothing), or 90d."
         ) from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _document(key: ApiKey, now: datetime) -> dict[str, Any]:

@@ -80,9 +80,11 @@ def dataset(request: Request, shelf: PageShelf, parts: OnParts, dataset: str) ->
 def release(request: Request, shelf: PageShelf, parts: OnParts, name: str) -> Response:
     """One release: what changed, how good it is, what is in it and what it was made from."""
     found = shelf.find(name)
+    view = views.release_view(shelf, found, parts.base(request))
+    parts.accesses.record(shelf.caller, found, [], "page")
     return page(
         "release.html",
-        view=views.release_view(shelf, found, parts.base(request)),
+        view=view,
         picture=lineage(found),
         heads=column_heads(),
         raw=raw_parts(found),

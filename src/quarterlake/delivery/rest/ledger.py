@@ -29,7 +29,10 @@ class AccessDocument(BaseModel):
     at: str = Field(examples=["2026-05-03T09:00:00.000+00:00"])
     key_id: str = Field(examples=["0123456789ab"])
     name: str = Field(examples=["forecasting"])
-    what: str = Field(description="`links`, `download`, `rows`, `query`, …", examples=["links"])
+    what: str = Field(
+        description="`links`, `download`, `rows`, `statistics`, `page`, `query` or `changes`.",
+        examples=["links"],
+    )
     release: str = Field(examples=["flights@2013-Q1.1"])
     files: list[str] = Field(description="Paths of the release's files.")
 
