@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastapi.routing import APIRoute
 
+from quarterlake.delivery import gateway, health
 from quarterlake.delivery.app import create_app
 from quarterlake.delivery.keystore import open_keystore
+from quarterlake.delivery.rest import routers
+from quarterlake.delivery.sharing import listing, tables
 from quarterlake.lake.location import open_lake
 from quarterlake.settings import VARIABLES, read_settings
 
@@ -41,6 +46,21 @@ STABLE = {
     "readyz",
     "metrics",
 }
+
+
+AT_ONCE = {
+    "get_dataset",
+    "get_key",
+    "get_release",
+    "get_release_of",
+    "get_share",
+    "get_signed_file",
+    "head_signed_file",
+    "list_shares",
+    "livez",
+    "readyz",
+}
+"""What keeps other requests waiting, since it takes no longer for a large contract, release or list."""
 
 
 @pytest.fixture
@@ -80,3 +100,14 @@ def test_every_operation_is_described_and_says_what_it_takes(schema: dict[str, A
             refused = {status for status in operation["responses"] if status >= "400"}
             for status in refused:
                 assert operation["responses"][status].get("content"), (path, status)
+
+
+def test_what_may_take_long_holds_up_no_other_request() -> None:
+    served = (*routers, gateway.router, health.router, listing.router, tables.router)
+    routes = [route for router in served for route in router.routes]
+    waited_for = {
+        route.operation_id
+        for route in routes
+        if isinstance(route, APIRoute) and inspect.iscoroutinefunction(route.endpoint)
+    }
+    assert waited_for == AT_ONCE

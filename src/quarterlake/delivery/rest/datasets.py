@@ -63,7 +63,7 @@ async def get_release_of(request: Request) -> Response:
 
 
 @router.get("", operation_id="list_datasets", response_model=DatasetList, responses=CACHED)
-async def list_datasets(
+def list_datasets(
     request: Request, shelf: OnShelf, limit: Limit = 100, page_token: PageToken = None
 ) -> Response:
     """The data sets that have a release and that the key opens."""
@@ -79,7 +79,7 @@ async def get_dataset(request: Request, shelf: OnShelf, dataset: DatasetName) ->
 
 
 @router.get("/{dataset}/releases", operation_id="list_releases", response_model=ReleaseList, responses=CACHED)
-async def list_releases(
+def list_releases(
     request: Request,
     shelf: OnShelf,
     dataset: DatasetName,

@@ -23,7 +23,7 @@ _DESCRIBED: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/{name}/croissant", operation_id="get_croissant", response_class=Response, responses=_DESCRIBED)
-async def get_croissant(request: Request, shelf: OnShelf, parts: OnParts, name: ReleaseName) -> Response:
+def get_croissant(request: Request, shelf: OnShelf, parts: OnParts, name: ReleaseName) -> Response:
     """A release in Croissant 1.1, which `mlcroissant` and dataset search engines read. The addresses of files in it do not expire and ask for the key."""
     document = croissant(shelf.find(name), parts.base(request))
     return cached_text(request, msgspec.json.encode(document).decode(), MEDIA_TYPE)

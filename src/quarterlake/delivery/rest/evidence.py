@@ -108,7 +108,7 @@ class LineageDocument(BaseModel):
 
 
 @router.get("/{name}/quality", operation_id="get_quality", response_model=QualityDocument, responses=CACHED)
-async def get_quality(request: Request, shelf: OnShelf, name: ReleaseName) -> Response:
+def get_quality(request: Request, shelf: OnShelf, name: ReleaseName) -> Response:
     """The quality report: what each gate observed."""
     release = shelf.find(name)
     gates = [
@@ -133,7 +133,7 @@ async def get_quality(request: Request, shelf: OnShelf, name: ReleaseName) -> Re
 
 
 @router.get("/{name}/ledger", operation_id="get_ledger", response_model=LedgerDocument, responses=CACHED)
-async def get_ledger(request: Request, shelf: OnShelf, name: ReleaseName) -> Response:
+def get_ledger(request: Request, shelf: OnShelf, name: ReleaseName) -> Response:
     """The ledger: where the records of each source file went."""
     release = shelf.find(name)
     files = [
@@ -161,7 +161,7 @@ async def get_ledger(request: Request, shelf: OnShelf, name: ReleaseName) -> Res
 
 
 @router.get("/{name}/lineage", operation_id="get_lineage", response_model=LineageDocument, responses=CACHED)
-async def get_lineage(request: Request, shelf: OnShelf, name: ReleaseName) -> Response:
+def get_lineage(request: Request, shelf: OnShelf, name: ReleaseName) -> Response:
     """The lineage: published files, the curated months that they were made from, and the raw files with their hashes."""
     return cached(request, lineage_of(shelf.find(name)))
 
@@ -178,7 +178,7 @@ async def get_lineage(request: Request, shelf: OnShelf, name: ReleaseName) -> Re
         **CACHED,
     },
 )
-async def get_contract(
+def get_contract(
     request: Request,
     shelf: OnShelf,
     name: ReleaseName,

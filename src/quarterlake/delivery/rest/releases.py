@@ -93,7 +93,7 @@ async def get_release(request: Request, shelf: OnShelf, name: ReleaseName) -> Re
 
 
 @router.get("/{name}/diff", operation_id="diff_releases", response_model=ReleaseDiff, responses=CACHED)
-async def diff_releases(
+def diff_releases(
     request: Request,
     shelf: OnShelf,
     name: ReleaseName,
