@@ -227,7 +227,11 @@ def test_pii_is_in_no_preview(tmp_path: Path) -> None:
         assert {name for row in rows["rows"] for name in row["row"]}.isdisjoint({"store"})
         assert rows["num_rows_total"] == 3
         assert "north" not in json.dumps(rows)
-        assert "north" not in client.get(f"/v1/releases/{RELEASE}/statistics?of=records").text
+        for query in ("of=records", "aggregate=best"):
+            told = document(client, f"releases/{RELEASE}/statistics?{query}")
+            assert "north" not in json.dumps(told)
+            kinds = {column["column_name"]: column["column_type"] for column in told["statistics"]}
+            assert kinds["store"] == "hidden"
 
 
 def test_lists_are_given_in_pages_and_documents_once(folder_scene: Scene) -> None:

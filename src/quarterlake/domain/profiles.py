@@ -8,7 +8,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-PROFILE_VERSION = "1"
+from quarterlake.domain.contract import Contract
+
+PROFILE_VERSION = "2"
 """Goes up whenever the same build would give another profile; profiles are then made anew, builds are not."""
 MOST_FREQUENT = 30
 """A text column's values are listed, with how often each occurs, when there are no more than this."""
@@ -78,6 +80,10 @@ class ColumnProfile(msgspec.Struct, frozen=True, omit_defaults=True):
     lengths: Spread | None = None
     frequencies: tuple[Frequency, ...] = ()
 
+    def without_values(self) -> "ColumnProfile":
+        """The same column as one that is marked PII."""
+        return ColumnProfile(self.name, self.type, self.present, self.nulls, pii=True)
+
 
 class TableProfile(msgspec.Struct, frozen=True):
     """The rows and columns of the period's curated records, or of one published aggregate."""
@@ -89,6 +95,16 @@ class TableProfile(msgspec.Struct, frozen=True):
     def column(self, name: str) -> ColumnProfile | None:
         """The column of this name, None where there is none."""
         return next((column for column in self.columns if column.name == name), None)
+
+    def without_values_of(self, hidden: frozenset[str]) -> "TableProfile":
+        """The same with counts alone of columns that have one of these names, in lower case."""
+        columns = (c.without_values() if c.name.casefold() in hidden else c for c in self.columns)
+        return msgspec.structs.replace(self, columns=tuple(columns))
+
+
+def pii_names(contract: Contract) -> frozenset[str]:
+    """The columns that are marked PII, in lower case: a column of such a name in an aggregate shows none of its values either."""
+    return frozenset(column.name.casefold() for column in contract.columns if column.pii)
 
 
 class RejectCount(msgspec.Struct, frozen=True):

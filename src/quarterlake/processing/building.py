@@ -9,7 +9,7 @@ from quarterlake import __version__
 from quarterlake.domain.drift import DriftKind, DriftPolicy, FileDrift
 from quarterlake.domain.ledger import ReleaseEntry, release_entry
 from quarterlake.domain.periods import Period, PeriodKind
-from quarterlake.domain.profiles import PROFILE_VERSION, Profile, RejectCount
+from quarterlake.domain.profiles import PROFILE_VERSION, Profile, RejectCount, pii_names
 from quarterlake.domain.releases import Build, Observations, build_id
 from quarterlake.lake import documents, keys
 from quarterlake.processing.engines.port import PeriodView
@@ -140,13 +140,16 @@ def _profile(
     if found is not None:
         return found
     records, by_day = engine.profile(view)
+    hidden = pii_names(view.contract)
     document = Profile(
         build=build,
         dataset=view.dataset,
         period=view.period,
         version=PROFILE_VERSION,
         records=records,
-        aggregates=tuple(engine.profile_aggregate(aggregate) for aggregate in aggregates),
+        aggregates=tuple(
+            engine.profile_aggregate(aggregate).without_values_of(hidden) for aggregate in aggregates
+        ),
         rows_by_month={month.month: month.rows for month in view.months},
         rows_by_day=by_day,
         rejects=reject_counts(curated.landings, curated.parsed, _used(curated, view.months)),

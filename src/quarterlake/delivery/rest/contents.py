@@ -16,7 +16,7 @@ from quarterlake.delivery.problems import Problem
 from quarterlake.delivery.rest.answers import CACHED, AggregateName, ReleaseName, cached
 from quarterlake.delivery.rest.statistics import StatisticsDocument, statistics_of
 from quarterlake.delivery.shelf import OnShelf
-from quarterlake.domain.profiles import PROFILE_VERSION, Profile
+from quarterlake.domain.profiles import PROFILE_VERSION, Profile, pii_names
 from quarterlake.lake import keys
 
 if TYPE_CHECKING:
@@ -84,9 +84,8 @@ def preview_rows(
     """Rows of an aggregate, a hundred at most. Columns that the contract marks as PII are left out."""
     release = shelf.find(name)
     chosen = _aggregate(release, aggregate)
-    hidden = frozenset(column.name.casefold() for column in release.build.contract.columns if column.pii)
     parts.catalog.check_store()
-    found = preview(parts.store, chosen, hidden, offset, length)
+    found = preview(parts.store, chosen, pii_names(release.build.contract), offset, length)
     parts.accesses.record(shelf.caller, release, [file.path for file in found.files], "rows")
     document = RowsDocument(
         features=[
