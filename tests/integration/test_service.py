@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -16,6 +17,9 @@ import httpx
 import pytest
 
 from quarterlake.domain.errors import UsageError
+from quarterlake.service.metrics import Metrics
+from quarterlake.service.requests import RunRequest
+from quarterlake.service.runs import Runs
 from quarterlake.web.access import LARGEST_BODY, bearer_check
 from quarterlake.web.server import bound
 from tests.integration.conftest import LakeTarget
@@ -210,6 +214,9 @@ def test_a_token_that_protects_nothing_is_refused_at_the_start(token: str | None
         ({"stage": "publish"}, 422, "The service ingestion does not do publish. It does: ingest."),
         ({"stage": "ingest", "dataset": "../etc"}, 422, "no data set's name"),
         ({"stage": "ingest", "period": "2013-Q9"}, 422, "2013-Q9"),
+        ({"stage": "ingest", "period": "2013-Q1"}, 422, "leave out period"),
+        ({"stage": "curate", "period": "2013-Q1"}, 422, "leave out period"),
+        ({"stage": "ingest", "dataset": "sales"}, 422, "leave out dataset"),
         ({"stage": "ingest", "wait": 10**9}, 422, "3600"),
         ({"stage": "ingest", "caller": "a\nb"}, 422, "caller"),
         ({"stage": "ingest", "more": 1}, 422, "more"),
@@ -297,6 +304,37 @@ def test_a_run_that_is_killed_says_so(busy: Scene) -> None:
         last = json.loads(list(lines)[-1])
     assert (last["event"], last["error"]) == ("failed", "Lost")
     assert "signal 9" in last["message"]
+
+
+def test_a_run_whose_process_cannot_start_is_a_reason_to_try_again(tmp_path: Path) -> None:
+    async def events() -> list[dict[str, Any]]:
+        runs, request = Runs(Metrics(), tmp_path / "gone"), RunRequest.model_validate({"stage": "curate"})
+        return [json.loads(line) async for line in runs.stream(request, runs.new_holder(request))]
+
+    last = asyncio.run(events())[-1]
+    assert (last["event"], last["error"]) == ("failed", "Lost")
+    assert "could not be started: No such file or directory" in last["message"]
+
+
+def test_what_a_library_prints_is_no_event(scene: Scene) -> None:
+    printing = "import os, sys\nif 'quarterlake.service.work' in sys.orig_argv: os.write(1, b'Hello!\\n[1]\\n\\xff\\n')\n"
+    (scene.root / "sitecustomize.py").write_text(printing)
+    with serving("ingestion", scene, PYTHONPATH=str(scene.root)) as ingestion:
+        assert ingestion.run("ingest")[-1]["event"] == "succeeded"
+    assert "Hello!" in {line.get("text") for line in ingestion.logged()}
+
+
+def test_wrong_credentials_are_named_at_the_start(scene: Scene, s3_server: S3Server) -> None:
+    wrong = {**s3_server.environment, "AWS_SECRET_ACCESS_KEY": "wr0ng-secret-of-the-tests"}
+    scene.target = LakeTarget("s3://lakes/any", environment=wrong)
+    pause = threading.Event()
+    with serving("ingestion", scene) as ingestion:
+        for _ in range(600):
+            if said := [line for line in ingestion.logged() if line["message"] == "not ready"]:
+                break
+            pause.wait(0.05)
+    assert "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in str(said)
+    assert "wr0ng-secret" not in ingestion.log.read_text()
 
 
 def test_a_taken_port_is_named() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ from quarterlake.service.runs import Runs
 from quarterlake.web.access import LimitedBodies, bearer_check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from quarterlake.settings import Settings
 
@@ -46,7 +48,21 @@ def create_app(role: Role, settings: Settings) -> tuple[FastAPI, Runs]:
     runs = Runs(Metrics())
     ready = Readiness(lambda: role.problems(settings))
     allowed = [Depends(bearer_check(settings.service_token, "QUARTERLAKE_SERVICE_TOKEN"))]
-    app = FastAPI(title=f"quarterlake {role.name}", version=__version__, docs_url=None, redoc_url=None)
+
+    @contextlib.asynccontextmanager
+    async def looking_around(_app: FastAPI) -> AsyncIterator[None]:
+        # What is wrong is in the log from the start, whoever asks later.
+        first = asyncio.create_task(ready.problems())
+        yield
+        first.cancel()
+
+    app = FastAPI(
+        title=f"quarterlake {role.name}",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=looking_around,
+    )
     app.add_middleware(LimitedBodies)
 
     @app.get("/livez", operation_id="livez", summary="Whether the process is alive")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 5
 _FRESH_SECONDS = 5
+_log = logging.getLogger("quarterlake.service")
 
 
 def ingestion_problems(settings: Settings) -> list[str]:
@@ -53,21 +55,27 @@ def _zone_problems(settings: Settings, zones: tuple[str, ...]) -> list[str]:
 
 @dataclass(slots=True)
 class Readiness:
-    """The answer of a check that may take long, asked for at most every few seconds."""
+    """The answer of a check that may take long, asked for at most every few seconds; the log says when it changes."""
 
     check: Callable[[], list[str]]
-    _problems: list[str] = field(default_factory=list)
-    _at: float = -_FRESH_SECONDS
+    _problems: list[str] | None = None
+    _at: float = 0.0
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def problems(self) -> list[str]:
         """What is wrong; nothing when a run could start."""
         async with self._lock:
-            if time.monotonic() - self._at > _FRESH_SECONDS:
-                try:
-                    async with asyncio.timeout(2 * _SECONDS):
-                        self._problems = await asyncio.to_thread(self.check)
-                except TimeoutError:
-                    self._problems = [f"The lake did not answer within {2 * _SECONDS} s."]
-                self._at = time.monotonic()
-        return self._problems
+            if self._problems is None or time.monotonic() - self._at > _FRESH_SECONDS:
+                found = await self._found()
+                if found != self._problems:
+                    level = logging.WARNING if found else logging.INFO
+                    _log.log(level, "not ready" if found else "ready", extra={"fields": {"problems": found}})
+                self._problems, self._at = found, time.monotonic()
+            return self._problems
+
+    async def _found(self) -> list[str]:
+        try:
+            async with asyncio.timeout(2 * _SECONDS):
+                return await asyncio.to_thread(self.check)
+        except TimeoutError:
+            return [f"The lake did not answer within {2 * _SECONDS} s."]

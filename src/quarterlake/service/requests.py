@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from quarterlake.domain.errors import UsageError
 from quarterlake.domain.periods import Period
@@ -65,3 +65,11 @@ class RunRequest(BaseModel):
         pattern=r"^[\x21-\x7e]+$",
         description="The caller's own name of this run, such as Airflow's ids. It is kept with the build and the release.",
     )
+
+    @model_validator(mode="after")
+    def _asks_for_what_there_is(self) -> Self:
+        if self.stage is Stage.INGEST and self.dataset:
+            raise ValueError("ingest lands all that is new, of every data set; leave out dataset")
+        if self.stage in {Stage.INGEST, Stage.CURATE} and self.period:
+            raise ValueError(f"{self.stage} looks at all periods; leave out period")
+        return self

@@ -97,7 +97,13 @@ class Runs:
                 _log.info("run ended", extra={"fields": {**told, **how}})
 
     async def _relayed(self, request: RunRequest, holder: Holder) -> AsyncGenerator[Event]:
-        process = await self._start(request, holder)
+        try:
+            process = await self._start(request, holder)
+        except OSError as lack:
+            yield _outcome(
+                "failed", "Lost", f"The run's process could not be started: {lack.strerror}. Ask again later."
+            )
+            return
         try:
             ended = False
             while not ended:
@@ -165,8 +171,14 @@ async def _next(process: asyncio.subprocess.Process) -> Event | None:
         return {"event": "heartbeat"}
     if not line:
         return None
-    found: Event = msgspec.json.decode(line)
-    return found
+    try:
+        found = msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        found = None
+    if isinstance(found, dict) and "event" in found:
+        return found
+    # A library has printed it.
+    return {"event": "log", "text": line.decode(errors="replace").rstrip()}
 
 
 async def _unexplained(process: asyncio.subprocess.Process) -> Event:
