@@ -31,7 +31,7 @@ demo-large: $(VENV)/demo.stamp ## The same on TPC-H orders and line items (7.5 m
 ##@ The stack
 
 .PHONY: env
-env: ## Write .env with random secrets, unless there is one
+env: ## Write .env with random secrets; give an old one what it lacks
 	$(PYTHON) config/make_env.py
 
 .PHONY: run

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from config.make_env import filled
+from config.make_env import filled, lacking
 
 from quarterlake.domain.api_keys import id_in
 
@@ -55,3 +57,34 @@ def test_the_example_runs_as_it_is() -> None:
     assert len(found["QUARTERLAKE_SERVICE_TOKEN"]) >= 32
     assert id_in(found["QUARTERLAKE_DELIVERY_KEY"]) is not None
     assert (found["AIRFLOW_USER"], found["AIRFLOW_PASSWORD"]) == ("airflow", "airflow")
+
+
+def test_an_old_file_is_given_what_it_lacks_and_nothing_else() -> None:
+    gone = ("DELIVERY_POSTGRES_PASSWORD", "QUARTERLAKE_URL_SECONDS", "MINIO_KMS_SECRET_KEY")
+    old = "".join(
+        f"{line}\n" for line in filled(EXAMPLE).splitlines() if line.split("=")[0] not in {*gone, "#"}
+    )
+    found = lacking(EXAMPLE, old)
+    assert sorted(found) == sorted(gone)
+    added = dict(re.findall(r"(?m)^([A-Z0-9_]+)=(.*)$", "\n".join(found.values())))
+    assert added.keys() == found.keys()
+    assert re.fullmatch("[0-9a-f]{80}", added["DELIVERY_POSTGRES_PASSWORD"])
+    assert (added["QUARTERLAKE_URL_SECONDS"], added["MINIO_KMS_SECRET_KEY"]) == ("900", "")
+    assert "# How long a download URL works" in found["QUARTERLAKE_URL_SECONDS"]
+    assert lacking(EXAMPLE, old + "\n".join(found.values())) == {}
+
+
+def test_the_file_on_disk_keeps_what_it_has(tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "make_env.py").write_text((ROOT / "config/make_env.py").read_text())
+    (tmp_path / ".env.example").write_text(EXAMPLE)
+    (tmp_path / ".env").write_text("POSTGRES_PASSWORD=mine")
+    for said in ("added to it: S3_PORT", "added to it: nothing"):
+        done = subprocess.run(
+            [sys.executable, folder / "make_env.py"], capture_output=True, text=True, check=True
+        )
+        assert said in done.stdout
+    text = (tmp_path / ".env").read_text()
+    assert text.startswith("POSTGRES_PASSWORD=mine\n")
+    assert sorted(re.findall(r"(?m)^([A-Z0-9_]+)=", text)) == sorted(NAMES)
