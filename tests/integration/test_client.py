@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -36,7 +37,7 @@ from tests.integration.test_delivery import KEY, delivering, eventually
 from tests.integration.test_service import QUARTER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.integration.conftest import LakeTarget
@@ -265,47 +266,46 @@ def test_patience_ends(server: OddServer, client: Client) -> None:
         client.load("sales")
 
 
-def test_a_store_that_only_drips_is_given_up(
-    server: OddServer, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def dripping(handler: Handler) -> None:
-        handler.send_response(200)
+@contextmanager
+def dripping(status: int, drop: bytes) -> Iterator[Callable[[Handler], None]]:
+    """An answer that comes a byte at a time."""
+    over = threading.Event()
+
+    def answer(handler: Handler) -> None:
+        handler.send_response(status)
         handler.send_header("Content-Length", str(len(CONTENT)))
         handler.end_headers()
         try:
             while not over.wait(0.02):
-                handler.wfile.write(b"x")
+                handler.wfile.write(drop)
         except OSError:
             pass
 
-    over = threading.Event()
-    monkeypatch.setattr(client_download, "SLOW_SECONDS", 0.1)
-    server.script["/store/"] = dripping
-    with pytest.raises(UnavailableError, match=r"after 3 attempts \(too slow\)"):
-        client.load("sales")
+    yield answer
     over.set()
+
+
+def test_a_store_that_only_drips_is_given_up(
+    server: OddServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_download, "SLOW_SECONDS", 0.1)
+    with (
+        dripping(200, b"x") as server.script["/store/"],
+        pytest.raises(UnavailableError, match=r"after 3 attempts \(too slow\)"),
+    ):
+        client.load("sales")
 
 
 @pytest.mark.parametrize("status", [200, 404])
 def test_an_answer_that_only_drips_is_given_up(
     server: OddServer, client: Client, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    def dripping(handler: Handler) -> None:
-        handler.send_response(status)
-        handler.send_header("Content-Length", "2000")
-        handler.end_headers()
-        try:
-            while not over.wait(0.02):
-                handler.wfile.write(b" ")
-        except OSError:
-            pass
-
-    over = threading.Event()
     monkeypatch.setattr(client_api, "_LONGEST", 0.01)
-    server.script["/v1/datasets"] = dripping
-    with pytest.raises(UnavailableError, match=r"after 3 attempts \(ReadTimeout\)"):
+    with (
+        dripping(status, b" ") as server.script["/v1/datasets"],
+        pytest.raises(UnavailableError, match=r"after 3 attempts \(ReadTimeout\)"),
+    ):
         client.datasets()
-    over.set()
 
 
 def test_what_cannot_be_decoded_is_refused(server: OddServer, client: Client) -> None:
@@ -357,6 +357,10 @@ def test_an_answer_without_end_is_cut_off(
         {"path": "sales/summary/.."},
         {"path": "sales/summary/a\\b"},
         {"path": "sales/summary/a\0b"},
+        {"path": "sales/summary/a\x9b31mb"},
+        {"path": "sales/summary/a\u202eb"},
+        {"path": "sales/summary/a\nb"},
+        {"aggregate": "a\x9bb"},
         {"path": "sales/summary/.hidden"},
         {"path": ""},
         {"path": "x" * 300},

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 _RELEASE = re.compile(r"([^\W_][\w]{0,99})@([0-9]{4}(?:-(?:Q[1-4]|0[1-9]|1[0-2]))?)\.([1-9][0-9]{0,8})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_PART = re.compile(r"[^\x00-\x1f\x7f/\\]{1,200}")
+_PART = re.compile(r"[^/\\]{1,200}")
 _MOST_BYTES = 1 << 50
 
 
@@ -103,7 +103,8 @@ def checked_release(release: PublishedRelease) -> PublishedRelease:
 def checked_file(file: LinkedFile) -> LinkedFile:
     """A file whose name stays in its folder, with a sane size and hash and a URL of the web. Raises BadAnswerError."""
     for part in (file.aggregate, *file.path.split("/")):
-        if not _PART.fullmatch(part) or part.startswith("."):
+        # What is not printable could be obeyed by a terminal, or show one name for another.
+        if not _PART.fullmatch(part) or part.startswith(".") or not part.isprintable():
             raise BadAnswerError(
                 f"The server named a file {file.path!r} of {file.aggregate!r}, which is no name of a file."
             )
