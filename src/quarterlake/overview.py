@@ -22,7 +22,6 @@ from quarterlake.processing.building import drift_of, refusal_of
 from quarterlake.processing.contracts import declared_contract, in_force
 from quarterlake.processing.curating import current_curation
 from quarterlake.processing.ledgers import file_entries, stood_for
-from quarterlake.processing.parsing import stamp_of
 from quarterlake.publishing.releases import datasets_with_releases, releases_of
 
 if TYPE_CHECKING:
@@ -197,17 +196,12 @@ def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
 
 def _periods(pipeline: Pipeline, held: Known, current: dict[str, str]) -> list[dict[str, Any]]:
     months = {month: curated.rows for month, curated in held.curation.months.items()} if held.curation else {}
-    named = [
-        Period.of(s.start, pipeline.settings.ingest).name
-        for landing in held.landings
-        if landing.is_live and (s := stamp_of(landing.manifest))
-    ]
     found = assess(
         months,
         publish=pipeline.settings.publish,
         ingest=pipeline.settings.ingest,
         now=pipeline.now,
-        named=named,
+        named=pipeline.parsing.named_periods(held.landings, held.parsed),
     )
     return [
         {

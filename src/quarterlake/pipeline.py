@@ -334,20 +334,12 @@ class Pipeline:
             return outcome, None
         curated = Curated(settled.contract, landings, settled.parsed, table)
         outcome.records_by_month = curated.records_by_month
-        named = [
-            Period.of(stamp.start, self.settings.ingest).name
-            for landing in landings
-            if landing.is_live
-            and settled.parsed[landing.manifest.sequence].error is None
-            and self.parsing.name_time(landing.manifest) is not None
-            and (stamp := stamp_of(landing.manifest))
-        ]
         outcome.completeness = assess(
             curated.records_by_month,
             publish=self.settings.publish,
             ingest=self.settings.ingest,
             now=self.now,
-            named=named,
+            named=self.parsing.named_periods(landings, settled.parsed),
         )
         return outcome, curated
 

@@ -240,6 +240,18 @@ def test_status_shows_files_periods_and_releases(desk: Desk) -> None:
     assert "waiting: no records for 2025-05, 2025-06" in desk.ql("status").out
 
 
+def test_status_waits_for_what_a_run_waits_for(desk: Desk) -> None:
+    for month in ("2025-04", "2025-05"):
+        desk.put(f"sales/sales_{month}.csv", csv_text(sales(month)))
+    desk.put("sales/sales_2025-06.csv", b"")
+    waits = "waiting: 2025-Q2: no records for 2025-06"
+    assert waits in desk.ql("run", "source").out
+    [held] = desk.ql("status", "--json").document["datasets"]
+    assert [(p["period"], p["lacking"]) for p in held["periods"] if not p["complete"]] == [
+        ("2025-Q2", ["2025-06"])
+    ]
+
+
 def test_looking_makes_no_lake(blank: Desk) -> None:
     for verb in ("status", "releases", "ledger", "rejects"):
         assert blank.ql(verb, "--json").code == 0

@@ -10,7 +10,7 @@ import msgspec
 
 from quarterlake.domain.naming import NameTimestamp, timestamp_in
 from quarterlake.domain.parsed import ParsedFile, origin_of, parsed_id, reusable
-from quarterlake.domain.periods import PeriodKind
+from quarterlake.domain.periods import Period, PeriodKind
 from quarterlake.lake import documents, keys
 from quarterlake.processing.drift import still_missing
 from quarterlake.processing.engines.port import ParseRequest
@@ -130,6 +130,18 @@ class Parsing:
         if stamp is None or (stamp.end - stamp.start).days > _LONGEST_DAYS[self.ingest]:
             return None
         return stamp.start.isoformat()
+
+    def named_periods(self, landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]) -> frozenset[str]:
+        """The ingest periods that the names of live files say, of those that could be read."""
+        return frozenset(
+            Period.of(stamp.start, self.ingest).name
+            for landing in landings
+            if landing.is_live
+            and (file := parsed.get(landing.manifest.sequence)) is not None
+            and file.error is None
+            and self.name_time(landing.manifest) is not None
+            and (stamp := stamp_of(landing.manifest))
+        )
 
     def _id(self, manifest: Manifest, contract: Contract) -> str:
         return parsed_id(manifest.sha256, contract.parse_id, self._deciding_time(manifest, contract))
