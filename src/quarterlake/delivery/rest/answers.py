@@ -105,7 +105,7 @@ def page_of(
     """
     start = 0
     if token is not None:
-        last = _opened(token)
+        last = opened(token)
         place = next((number for number, item in enumerate(items) if identity(item) == last), None)
         if place is None:
             raise Problem(422, "page_token is not one that this list gave. Begin without one.")
@@ -120,18 +120,19 @@ def sealed(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _opened(token: str) -> str:
+def opened(token: str) -> str:
+    """The text in a token; empty for what is none."""
     try:
         return base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
-        raise Problem(422, "page_token is not one that this list gave. Begin without one.") from None
+        return ""
 
 
 def opened_number(token: str | None) -> int | None:
     """The number in a token. Raises Problem 422."""
     if token is None:
         return None
-    text = _opened(token)
+    text = opened(token)
     if not (text.isascii() and text.isdigit() and len(text) < 19):  # noqa: PLR2004 - 64 bits
         raise Problem(422, "page_token is not one that this list gave. Begin without one.")
     return int(text)

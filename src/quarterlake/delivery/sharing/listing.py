@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Path, Query
@@ -11,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from quarterlake.delivery.problems import Problem
 from quarterlake.delivery.profile_file import SHARING_PATH
+from quarterlake.delivery.rest.answers import opened, sealed
 from quarterlake.delivery.sharing.errors import error_responses
 from quarterlake.delivery.sharing.names import SHARE, SHARE_ID, SharedTable, checked_share, tables_of
 from quarterlake.delivery.shelf import OnShelf
@@ -26,6 +25,7 @@ router = APIRouter(prefix=SHARING_PATH, tags=["delta sharing"])
 ERRORS = error_responses(400, 401, 403, 404, 429, 503)
 _LONGEST = 200
 _MOST = 500
+_AFTER = "after:"
 ShareName = Annotated[str, Path(max_length=_LONGEST, examples=[SHARE])]
 SchemaName = Annotated[str, Path(max_length=_LONGEST, description="A data set.", examples=["flights"])]
 TableName = Annotated[str, Path(max_length=_LONGEST, description="An aggregate.", examples=["summary"])]
@@ -132,24 +132,18 @@ def _page(
     token: str | None,
 ) -> JSONResponse:
     """Some of a sorted list, on one line, as clients read it. A token names the item before its page, so that a list may grow meanwhile."""
-    after = "" if token is None else _opened(token)
+    after = "" if token is None else _after(token)
     left = [item for item in sorted(items, key=identity) if identity(item) > after]
     page = left[: _MOST if most is None else min(most, _MOST)]
     answer: dict[str, Any] = {"items": page}
     if len(page) < len(left):
-        answer["nextPageToken"] = _sealed(identity(page[-1]) if page else after)
+        answer["nextPageToken"] = sealed(_AFTER + (identity(page[-1]) if page else after))
     return JSONResponse(answer, headers={"Cache-Control": "private, no-cache"})
 
 
-def _sealed(text: str) -> str:
-    return base64.urlsafe_b64encode(b"after:" + text.encode()).decode().rstrip("=")
-
-
-def _opened(token: str) -> str:
-    try:
-        text = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        text = ""
-    if not text.startswith("after:"):
+def _after(token: str) -> str:
+    """The item that a token names."""
+    text = opened(token)
+    if not text.startswith(_AFTER):
         raise Problem(400, "pageToken is not one that this list gave. Begin without one.")
-    return text.removeprefix("after:")
+    return text.removeprefix(_AFTER)
