@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from quarterlake.domain.errors import (
     UnknownReleaseError,
     UsageError,
 )
+from quarterlake.domain.outlooks import Outlook
 from quarterlake.domain.quality import QualityReport
 from quarterlake.lake import keys
 from quarterlake.lake.folder import FolderStore
@@ -122,6 +124,47 @@ def test_before_the_first_look_nothing_is_said_to_be_absent(zone: Path) -> None:
     eventually(lambda: unread.problem() is None)
     assert unread.size == 3
     unread.close()
+
+
+class Meeting(FolderStore):
+    """A store in which readers wait a moment for one another; `most` is how many met."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._met = threading.Condition()
+        self._inside = self.most = 0
+
+    def get(self, key: str) -> bytes | None:
+        """See Store."""
+        with self._met:
+            self._inside += 1
+            self.most = max(self.most, self._inside)
+            self._met.notify_all()
+            self._met.wait_for(lambda: self.most > 1, 5)
+            self._inside -= 1
+        return super().get(key)
+
+
+def test_many_records_are_read_side_by_side(zone: Path) -> None:
+    store = Meeting(zone)
+    catalog = Catalog(store)
+    catalog.refresh()
+    catalog.close()
+    assert catalog.size == 3
+    assert store.most > 1
+
+
+def test_of_several_newest_documents_one_that_does_not_read_hides_no_other(
+    catalog: Catalog, zone: Path
+) -> None:
+    outlooks = keys.ours("sales", "outlooks")
+    broken = zone / keys.ours("broken", "outlooks") / "00000001.json"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{")
+    prefixes = [broken.parent.relative_to(zone).as_posix() + "/", outlooks, keys.ours("none", "outlooks")]
+    found = catalog.newest_of(prefixes, Outlook)
+    assert found == [None, catalog.newest(outlooks, Outlook), None]
+    assert found[1] is not None
 
 
 def test_documents_are_read_once_and_the_newest_is_found(catalog: Catalog, zone: Path) -> None:

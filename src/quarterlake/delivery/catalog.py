@@ -7,6 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -24,7 +25,7 @@ from quarterlake.domain.releases import Release, checked_dataset_name, parse_rel
 from quarterlake.lake import documents, keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from quarterlake.lake.stores import Store
 
@@ -33,7 +34,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 REFRESH_SECONDS = 0.5
 _STALE_SECONDS = 5
 _FIRST_SECONDS = 10
-_LISTERS = 8
+_READERS = 8
 _KEPT_DOCUMENTS = 256
 _SHOWN = 5
 _log = logging.getLogger("quarterlake.delivery")
@@ -51,7 +52,7 @@ class _Known:
 class Catalog:
     """The releases of a zone `aggregated`. What a method gives is what was published half a second ago or less.
 
-    No method but `document` and `newest` asks the store, so they answer at once and while the store is away; `problem` says that it is.
+    No method but `document`, `newest` and `newest_of` asks the store, so they answer at once and while the store is away; `problem` says that it is.
     Release records never change, so each is read once. Data files are never listed.
     """
 
@@ -66,7 +67,7 @@ class Catalog:
         self._trouble: str | None = None
         self._loaded = threading.Event()
         self._stop = threading.Event()
-        self._listers = ThreadPoolExecutor(_LISTERS, "catalog")
+        self._readers = ThreadPoolExecutor(_READERS, "catalog")
         self._thread = threading.Thread(target=self._follow, name="catalog", daemon=True)
 
     def start(self, seconds: float = _FIRST_SECONDS) -> Self:
@@ -78,7 +79,7 @@ class Catalog:
     def close(self) -> None:
         """Stop following."""
         self._stop.set()
-        self._listers.shutdown(wait=False, cancel_futures=True)
+        self._readers.shutdown(wait=False, cancel_futures=True)
 
     @property
     def size(self) -> int:
@@ -167,6 +168,15 @@ class Catalog:
             self._newest[prefix] = (time.monotonic(), key)
         return None if key is None else self.document(key, kind)
 
+    def newest_of(self, prefixes: Sequence[str], kind: type[T]) -> list[T | None]:
+        """The same for several prefixes, side by side; None, too, where the store is away or a document does not read."""
+        return list(self._readers.map(lambda prefix: self._newest_known(prefix, kind), prefixes))
+
+    def _newest_known(self, prefix: str, kind: type[T]) -> T | None:
+        with suppress(StoreUnavailableError, IntegrityError):
+            return self.newest(prefix, kind)
+        return None
+
     def problem(self) -> str | None:
         """What keeps the releases from being up to date; None when nothing does."""
         silent = time.monotonic() - self._seen_at
@@ -191,8 +201,8 @@ class Catalog:
         new = [key for key in listed if not isinstance(self._records.get(key), Release)]
         for key in set(self._records).difference(listed):
             del self._records[key]
-        for key in new:
-            self._records[key] = self._read(key)
+        for key, record in zip(new, self._readers.map(self._read, new), strict=True):
+            self._records[key] = record
         if new or self._known is None or len(listed) != len(self._known.by_name) + len(self._known.broken):
             self._known = _indexed(self._records)
         self._seen_at, self._trouble = time.monotonic(), None
@@ -206,7 +216,7 @@ class Catalog:
                 f"{self.store.url} is empty, though {self.size} releases were there. Is it mounted?"
             )
         prefixes = [keys.ours(name, "releases") for name in datasets]
-        pages = self._listers.map(self.store.list, prefixes)
+        pages = self._readers.map(self.store.list, prefixes)
         return [item.key for page in pages for item in page if item.key.endswith(".json")]
 
     def _read(self, key: str) -> Release | IntegrityError:

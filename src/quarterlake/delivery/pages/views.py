@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
 from quarterlake.delivery.pages.snippets import Snippet, snippets
 from quarterlake.delivery.rest.releases import ReleaseDiff
-from quarterlake.domain.errors import StoreUnavailableError
 from quarterlake.domain.outlooks import Outlook
 from quarterlake.domain.periods import Period
 from quarterlake.domain.profiles import PROFILE_VERSION, Profile
@@ -137,15 +135,14 @@ class ReleaseView:
 
 def dataset_cards(shelf: Shelf) -> list[DatasetCard]:
     """The data sets that the caller may read."""
-    return [_card(shelf.catalog, name) for name in shelf.datasets()]
+    catalog, names = shelf.catalog, shelf.datasets()
+    outlooks = catalog.newest_of([keys.ours(name, "outlooks") for name in names], Outlook)
+    return [_card(catalog, name, outlook) for name, outlook in zip(names, outlooks, strict=True)]
 
 
-def _card(catalog: Catalog, dataset: str) -> DatasetCard:
-    """What is known is shown while the store is away."""
-    releases, outlook = catalog.releases(dataset), None
+def _card(catalog: Catalog, dataset: str, outlook: Outlook | None) -> DatasetCard:
+    releases = catalog.releases(dataset)
     latest = releases[-1]
-    with suppress(StoreUnavailableError):
-        outlook = outlook_of(catalog, dataset)
     waits = tuple(p.period for p in outlook.periods if p.waits_for or p.stopped_by) if outlook else ()
     return DatasetCard(
         name=dataset,
