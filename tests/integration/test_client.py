@@ -6,6 +6,8 @@ import hashlib
 import io
 import json
 import logging
+import os
+import stat
 import subprocess
 import sys
 import threading
@@ -142,6 +144,15 @@ def test_a_file_is_downloaded_once(server: OddServer, client: Client, tmp_path: 
     assert client.load(RELEASE).num_rows == 40_000
     assert server.sent == len(CONTENT)
     assert kept(tmp_path) == [WHOLE]
+
+
+def test_a_file_is_for_those_whom_the_umask_lets_in(client: Client) -> None:
+    before = os.umask(0o077)
+    try:
+        [path] = client.download("sales")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o400
 
 
 def test_what_a_disk_changed_is_downloaded_again(server: OddServer, client: Client) -> None:

@@ -96,7 +96,8 @@ class Partial:
         """Make it the file of its hash."""
         self._file.flush()
         os.fsync(self._file.fileno())
-        os.fchmod(self._file.fileno(), 0o444)
+        # To be read only, and by nobody whom the umask keeps out.
+        os.fchmod(self._file.fileno(), os.fstat(self._file.fileno()).st_mode & 0o444)
         self._path.rename(self._place)
 
     def discard(self) -> None:
