@@ -42,8 +42,8 @@ def _call(engine: Engine, task: Task) -> object:
             (request,) = task.arguments
             return next(iter(engine.parse([request])))
         case "sample":
-            manifest, stamp, records = task.arguments
-            return next(iter(engine.sample([(manifest, stamp)], records)))
+            manifest, stamp, records, written = task.arguments
+            return next(iter(engine.sample([(manifest, stamp)], records, written)))
         case "evidence":
             manifest, columns = task.arguments
             return engine.evidence([manifest], columns)

@@ -317,3 +317,30 @@ def test_the_page_on_drift_names_every_kind_and_policy_and_its_example_reads() -
         ]
         assert row.endswith(f"| `{inferred}` | `{declared}` |")
     assert all(f"`{policy}`" in page for policy in DriftPolicy)
+
+
+def test_a_new_column_is_found_in_files_written_as_the_contract_says(tmp_path: Path) -> None:
+    scene = scene_of(tmp_path)
+    said: dict[str, object] = {
+        "recordTime": "sold_at",
+        "drift": "{added: evolve}",
+        "reading": "{delimiter: '~'}",
+    }
+    scene.declare(contract_yaml(COLUMNS, extra=said))
+    rows = table((*USUAL, "discount"), 1, "2026-01")
+    scene.put("sales_2026-01.csv", as_csv(rows).replace(b",", b"~"))
+    outcome = scene.run()
+    assert outcome.contract is not None
+    assert [column.name for column in outcome.contract.columns] == [*USUAL, "discount"]
+
+
+def test_a_new_column_is_read_in_each_file_that_has_it_whatever_its_case(tmp_path: Path) -> None:
+    scene = scene_of(tmp_path)
+    scene.put("sales_2026-01.csv", as_csv(table(USUAL, 101, "2026-01")))
+    scene.run()
+    scene.put("sales_2026-02.csv", as_csv(table((*USUAL, "discount"), 1, "2026-02")))
+    scene.put("sales_2026-03.csv", as_csv(table((*USUAL, "DISCOUNT"), 201, "2026-03")))
+    scene.run()
+    with scene.pipeline() as pipeline:
+        rows = [row for row in curated_rows(pipeline) if row["discount"] is not None]
+    assert {row["_month"] for row in rows} == {"2026-02", "2026-03"}

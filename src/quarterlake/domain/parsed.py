@@ -76,7 +76,8 @@ def parsed_id(sha256: str, parse_id: str, name_time: str | None) -> str:
 
 def reusable(parsed: ParsedFile, contract: Contract) -> bool:
     """Whether a file parsed under an earlier contract gives the same records as a fresh parse under a widened one."""
-    if parsed.error is not None or {c.source for c in contract.columns}.intersection(parsed.unknown):
+    unknown = {name.casefold() for name in parsed.unknown}
+    if parsed.error is not None or any(c.source.casefold() in unknown for c in contract.columns):
         return False
     wanted = {column.name: column for column in contract.columns}
     for column in parsed.columns:

@@ -100,7 +100,9 @@ def new_columns(
     known = {c.source.casefold() for c in contract.columns}
     samples = [
         s
-        for s in parsing.engine.sample([(m, stamp_of(m)) for m in strange], _SAMPLED_RECORDS)
+        for s in parsing.engine.sample(
+            [(m, stamp_of(m)) for m in strange], _SAMPLED_RECORDS, contract.reading
+        )
         if s.error is None
     ]
     found = {s: decided for s, decided in decisions_of(samples).items() if s.casefold() not in known}

@@ -15,6 +15,7 @@ import msgspec
 
 from quarterlake.domain.curation import CuratedFile, CuratedMonth
 from quarterlake.domain.periods import Period
+from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.domain.releases import Aggregate, Build, DataFile
 from quarterlake.lake import keys
 from quarterlake.processing import curate_sql
@@ -79,7 +80,10 @@ class DuckDBEngine:
         self._lock = threading.Lock()
 
     def sample(
-        self, manifests: Sequence[tuple[Manifest, NameTimestamp | None]], records: int
+        self,
+        manifests: Sequence[tuple[Manifest, NameTimestamp | None]],
+        records: int,
+        written: Reading = EVIDENCE,
     ) -> Iterator[Sample]:
         """See the port."""
 
@@ -87,7 +91,13 @@ class DuckDBEngine:
             manifest, stamp = given
             with self._lake.raw.local([manifest.key]) as [raw], environment_faults(self._scratch):
                 return sample_file(
-                    self._open_in_thread(), manifest.source, raw, self._scratch, records=records, stamp=stamp
+                    self._open_in_thread(),
+                    manifest.source,
+                    raw,
+                    self._scratch,
+                    records=records,
+                    stamp=stamp,
+                    written=written,
                 )
 
         return self._side_by_side(sample_one, manifests)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from quarterlake.domain.curation import MonthInput, month_id
+from quarterlake.domain.reading import EVIDENCE, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -114,9 +115,15 @@ class Engine(Protocol):
     name: str
 
     def sample(
-        self, manifests: Sequence[tuple[Manifest, NameTimestamp | None]], records: int
+        self,
+        manifests: Sequence[tuple[Manifest, NameTimestamp | None]],
+        records: int,
+        written: Reading = EVIDENCE,
     ) -> Iterator[Sample]:
-        """The first records of files, each with its name's timestamp, for inference; files that cannot be read give a sample that says so."""
+        """The first records of files, each with its name's timestamp, for inference; files that cannot be read give a sample that says so.
+
+        What `written` says of delimited files is so.
+        """
 
     def evidence(self, manifests: Sequence[Manifest], columns: Sequence[str]) -> dict[str, Evidence]:
         """Evidence over every value of some columns (by their names in the files)."""

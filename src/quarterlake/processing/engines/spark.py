@@ -15,6 +15,7 @@ import msgspec
 
 from quarterlake.domain.inference import Evidence
 from quarterlake.domain.parsed import ParsedFile
+from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.domain.releases import Aggregate, AggregateColumn, DataFile
 from quarterlake.lake import keys
 from quarterlake.processing import curate_sql
@@ -76,10 +77,13 @@ class SparkEngine:
         self._session: SparkSession | None = None
 
     def sample(
-        self, manifests: Sequence[tuple[Manifest, NameTimestamp | None]], records: int
+        self,
+        manifests: Sequence[tuple[Manifest, NameTimestamp | None]],
+        records: int,
+        written: Reading = EVIDENCE,
     ) -> Iterator[Sample]:
         """See the port."""
-        tasks = [Task("sample", (manifest, stamp, records)) for manifest, stamp in manifests]
+        tasks = [Task("sample", (manifest, stamp, records, written)) for manifest, stamp in manifests]
         return (msgspec.json.decode(found, type=Sample) for found in self._run(tasks))
 
     def evidence(self, manifests: Sequence[Manifest], columns: Sequence[str]) -> dict[str, Evidence]:
