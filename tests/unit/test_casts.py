@@ -26,7 +26,7 @@ from quarterlake.domain.column_types import (
     Kind,
     casts_exactly,
 )
-from quarterlake.domain.inference import EXACT_DOUBLE_DIGITS, NULL_TOKENS, Evidence, infer_type
+from quarterlake.domain.inference import DOUBLE_DIGITS, EXACT_DOUBLE_DIGITS, NULL_TOKENS, Evidence, infer_type
 from quarterlake.processing.casts import cast_text, misfits, reason_for, stored
 from quarterlake.processing.evidence import evidence_query, read_evidence
 from quarterlake.processing.sql import rows, type_name
@@ -293,7 +293,7 @@ FORMS = {
     "boolean": re.compile(r"[tT]rue|[fF]alse|TRUE|FALSE"),
 }
 CLOCK = re.compile(
-    r"[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?(Z|\sUTC|[+-]0[0-9]:?(00|30))?"
+    r"[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6}0{0,6})?)?(Z|\sUTC|[+-]0[0-9]:?(00|30))?"
 )
 
 
@@ -318,6 +318,9 @@ def evidence_by_hand(text: str | None) -> Evidence:
         counts["timestamp"] = int(CLOCK.fullmatch(clock) is not None)
         counts["local"] = int(counts["timestamp"] and not re.search("Z|UTC|[+-]", clock))
     counts["not_finite"] = int(counts["exponent"] and not re.search("[0-9]", value))
+    if counts["integer"] or counts["fraction"] or counts["exponent"]:
+        significant = re.sub("[^0-9]", "", value.lower().partition("e")[0]).strip("0")
+        counts["beyond"] = int(len(significant) > DOUBLE_DIGITS)
     return Evidence(present=1, **counts)
 
 
@@ -336,6 +339,7 @@ def gather(connection: duckdb.DuckDBPyConnection, texts: list[str | None]) -> Ev
 
 @settings(deadline=None)
 @given(texts=st.lists(st.none() | TEXTS, max_size=8))
+@example(texts=["2026-07-01T10:00:00.0000000", "1234567890123456789e-3", "-0.123456789012345678"])
 def test_evidence_is_counted_as_by_hand(
     connection: duckdb.DuckDBPyConnection, texts: list[str | None]
 ) -> None:
@@ -343,8 +347,6 @@ def test_evidence_is_counted_as_by_hand(
     assert found == sum(map(evidence_by_hand, texts), Evidence())
 
 
-DOUBLE_DIGITS = 17
-"""So many significant digits a binary64 may be printed with."""
 OVERFLOWS = re.compile(r"\s*[+-]?[0-9.]+[eE]\+?[0-9]{3}\s*")
 """Some of these are beyond the doubles' range."""
 NUMBERS_ALONE = st.lists(
@@ -417,7 +419,7 @@ def test_the_evidence_of_each_text_comes_in_its_order(connection: duckdb.DuckDBP
     )
     found = rows(connection, evidence_query(["a", "b", "c"], "wide"))
     assert len(found) == 1
-    assert len(found[0]) == 3 * 16
+    assert len(found[0]) == 3 * 17
     assert read_evidence(found[0]) == [
         Evidence(present=1, nulls=1, integer=1, integer_digits=1),
         Evidence(present=2, date=1),
@@ -427,4 +429,4 @@ def test_the_evidence_of_each_text_comes_in_its_order(connection: duckdb.DuckDBP
 
 def test_no_rows_are_no_evidence(connection: duckdb.DuckDBPyConnection) -> None:
     assert gather(connection, []) == Evidence()
-    assert read_evidence([None] * 16) == [Evidence()]
+    assert read_evidence([None] * 17) == [Evidence()]

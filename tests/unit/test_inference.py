@@ -20,6 +20,7 @@ from quarterlake.domain.column_types import (
     join,
 )
 from quarterlake.domain.inference import (
+    DOUBLE_DIGITS,
     Evidence,
     TimeCandidate,
     choose_dimensions,
@@ -47,7 +48,13 @@ ONE_VALUE = st.one_of(
     ),
     st.builds(
         lambda digits, scale, exact: Evidence(
-            present=1, fraction=1, integer_digits=digits, scale=scale, long=1, long_exact=exact
+            present=1,
+            fraction=1,
+            integer_digits=digits,
+            scale=scale,
+            long=1,
+            long_exact=exact,
+            beyond=int(scale > DOUBLE_DIGITS and not exact),
         ),
         st.integers(0, 30),
         st.integers(16, 30),
@@ -71,6 +78,10 @@ def fractions(count: int, digits: int = 3, scale: int = 2) -> Evidence:
 
 def long_fractions(count: int, exact: int, digits: int = 1, scale: int = 16) -> Evidence:
     return fractions(count, digits, scale) + Evidence(long=count, long_exact=exact)
+
+
+def very_long_fractions(count: int) -> Evidence:
+    return long_fractions(count, 0, 1, 20) + Evidence(beyond=count)
 
 
 def texts(count: int) -> Evidence:
@@ -109,6 +120,9 @@ def test_evidence_adds_up_in_any_order(first: Evidence, second: Evidence, third:
         (fractions(10, 1, 45), FLOAT64),
         (Evidence(present=10, exponent=10), FLOAT64),
         (integers(9) + Evidence(present=1, exponent=1), FLOAT64),
+        (very_long_fractions(19) + Evidence(present=1, exponent=1), decimal(38, 20)),
+        (very_long_fractions(1) + Evidence(present=19, exponent=19), FLOAT64),
+        (very_long_fractions(10) + Evidence(present=10, exponent=10), STRING),
         (Evidence(present=10, boolean=10), BOOLEAN),
         (Evidence(present=10, date=10), DATE),
         (Evidence(present=10, date=5, timestamp=5), TIMESTAMP),
@@ -156,7 +170,8 @@ def test_a_type_has_nine_values_in_ten_and_room_for_their_digits(evidence: Evide
     if found.kind is Kind.DECIMAL:
         assert found.precision - found.scale >= evidence.integer_digits
         assert found.scale >= evidence.scale
-        assert evidence.exponent == evidence.leading_zero == 0
+        assert evidence.leading_zero == 0
+        assert evidence.exponent <= evidence.beyond
 
 
 @given(EVIDENCE)
@@ -198,6 +213,8 @@ def test_the_evidence_of_a_type_gives_it_back(column_type: ColumnType) -> None:
         (INT64, 100, fractions(1), decimal(38, 2)),
         (INT64, 100, integers(1, 25), decimal(38, 0)),
         (INT64, 100, Evidence(present=1, exponent=1), FLOAT64),
+        (decimal(38, 20), 100, Evidence(present=1, exponent=1), decimal(38, 20)),
+        (decimal(18, 2), 100, Evidence(present=1, exponent=1), FLOAT64),
         (INT64, 100, Evidence(present=1, leading_zero=1), STRING),
         (decimal(18, 2), 100, Evidence(present=1, leading_zero=1), STRING),
         (decimal(18, 2), 100, long_fractions(20, 20), FLOAT64),

@@ -42,6 +42,9 @@ NULL_TOKENS = (
 )  # fmt: skip
 """What stands for a missing value in a column that is not text. In text these are kept as they are."""
 
+DOUBLE_DIGITS = 17
+"""So many significant digits a binary64 may be printed with; a text with more is not what a double holds."""
+
 EXACT_DOUBLE_DIGITS = 15
 """Every decimal of up to 15 significant digits survives IEEE 754 binary64 (DBL_DIG)."""
 
@@ -60,7 +63,8 @@ class Evidence:
     unchanged. `not_finite` counts those of `exponent` that are NaN or infinite, `local` those of `timestamp` without an
     offset, `formatted` texts that a format might read; `forms` has all values by form where that was looked at (see
     `quarterlake.domain.forms`). `integer_digits` and `scale` are the largest counts of digits before and after the point; an integer
-    beyond 64 bits has at least 20 of them here, whatever its length.
+    beyond 64 bits has at least 20 of them here, whatever its length. `beyond` counts numbers of more than 17 significant digits,
+    which no binary64 is printed with.
     """
 
     present: int = 0
@@ -79,6 +83,7 @@ class Evidence:
     not_finite: int = 0
     local: int = 0
     formatted: int = 0
+    beyond: int = 0
     forms: dict[str, Form] = field(default_factory=dict)
 
     def formed(self) -> Evidence:
@@ -132,7 +137,11 @@ def _number_type(evidence: Evidence) -> ColumnType:
         not evidence.integer or evidence.integer_digits <= EXACT_DOUBLE_DIGITS
     )
     if evidence.exponent > evidence.not_finite or (evidence.exponent and survives):
-        return FLOAT64
+        few = evidence.present * (1 - TYPED_SHARE)
+        if evidence.beyond <= min(few, evidence.exponent):
+            return FLOAT64
+        if evidence.exponent > few:
+            return STRING
     if evidence.fraction == 0:
         return (
             INT64
@@ -153,8 +162,13 @@ def evidence_of(column_type: ColumnType, values: int) -> Evidence:
         case Kind.DECIMAL if column_type.scale == 0:
             return Evidence(present=values, integer=values, integer_digits=digits)
         case Kind.DECIMAL:
+            beyond = values if column_type.precision > SHORT_DECIMAL_DIGITS else 0
             return Evidence(
-                present=values, fraction=values, integer_digits=min(digits, 15), scale=column_type.scale
+                present=values,
+                fraction=values,
+                integer_digits=min(digits, 15),
+                scale=column_type.scale,
+                beyond=beyond,
             )
         case Kind.FLOAT64:
             return Evidence(present=values, exponent=values)

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.column_types import ColumnType, Kind
-from quarterlake.domain.inference import NULL_TOKENS
+from quarterlake.domain.inference import DOUBLE_DIGITS, NULL_TOKENS
 from quarterlake.domain.value_formats import EpochFormat, NumberFormat, TimeFormat, read_format
 from quarterlake.processing.sql import literal, literals, type_name
 
@@ -23,9 +23,6 @@ _NOT_FINITE = r"\s*[+-]?([nN][aA][nN]|[iI][nN][fF]([iI][nN][iI][tT][yY])?)\s*"
 _DAY = r"\s*[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}\s*"
 _LOCAL = r"\s*[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ][0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0{0,6})?)?)?\s*"
 _INSTANT = r"\s*[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ][0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0{0,6})?)?\s?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)?)?\s*"
-_SEVENTEEN = 17
-"""So many significant digits a binary64 may be printed with; a text with more is not what a double holds."""
-
 _MICRO = 6
 """The decimal places of a second that a timestamp has."""
 
@@ -194,5 +191,5 @@ def _survives_double(text: str) -> str:
     """Whether a text is a fraction (whose digits a binary64 print may fill) or an integer that comes back unchanged."""
     mantissa = f"trim(regexp_replace(split_part(lower({text}), 'e', 1), '[^0-9]', '', 'g'), '0')"
     fraction = f"strpos({text}, '.') > 0 OR strpos(lower({text}), 'e') > 0"
-    fills = f"CASE WHEN strlen({text}) <= {_SEVENTEEN} THEN true ELSE strlen({mantissa}) <= {_SEVENTEEN} END"
+    fills = f"CASE WHEN strlen({text}) <= {DOUBLE_DIGITS} THEN true ELSE strlen({mantissa}) <= {DOUBLE_DIGITS} END"
     return f"CASE WHEN {fraction} THEN {fills} ELSE TRY_CAST(TRY_CAST({text} AS DOUBLE) AS HUGEINT) = TRY_CAST({text} AS HUGEINT) END"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from quarterlake.domain.inference import EXACT_DOUBLE_DIGITS, Evidence
+from quarterlake.domain.inference import DOUBLE_DIGITS, EXACT_DOUBLE_DIGITS, Evidence
 from quarterlake.processing.casts import is_null_token
 from quarterlake.processing.form_evidence import MAY_HAVE_FORMAT, gather_forms
 from quarterlake.processing.sql import literal, rows
@@ -146,6 +146,9 @@ def _counts(value: str, form: str) -> list[str]:
         f"CASE WHEN {form} = 'timestamp' THEN NOT regexp_matches({value}, {literal(_OFFSET)}) ELSE false END"
     )
     not_finite = f"CASE WHEN {form} = 'exponent' THEN regexp_full_match({value}, {literal(_NOT_FINITE)}) ELSE false END"
+    mantissa = f"trim(regexp_replace(split_part(lower({value}), 'e', 1), '[^0-9]', '', 'g'), '0')"
+    number = f"{form} IN ('integer', 'fraction', 'exponent') AND strlen({value}) > {DOUBLE_DIGITS}"
+    beyond = f"CASE WHEN {number} THEN strlen({mantissa}) > {DOUBLE_DIGITS} ELSE false END"
     whole = f"strlen(ltrim(split_part({value}, '.', 1), '+-'))"
     return [
         f"count(*) FILTER ({form} <> 'null')",
@@ -158,4 +161,5 @@ def _counts(value: str, form: str) -> list[str]:
         f"count(*) FILTER ({not_finite})",
         f"count(*) FILTER ({local})",
         f"count(*) FILTER ({form} = 'formatted')",
+        f"count(*) FILTER ({beyond})",
     ]
