@@ -11,6 +11,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -27,7 +28,6 @@ from tests.integration.lakes import Scene, names, sales
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.integration.s3_server import S3Server
 
@@ -304,6 +304,29 @@ def test_a_run_that_is_killed_says_so(busy: Scene) -> None:
         last = json.loads(list(lines)[-1])
     assert (last["event"], last["error"]) == ("failed", "Lost")
     assert "signal 9" in last["message"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's signal is Linux's")
+def test_a_service_that_is_killed_leaves_no_run_behind(busy: Scene) -> None:
+    import psutil
+
+    with (
+        serving("processing", busy) as processing,
+        processing.client() as client,
+        client.stream("POST", "/runs", json={"stage": "publish"}) as cut,
+    ):
+        lines = cut.iter_lines()
+        while json.loads(next(lines))["event"] != "progress":
+            pass
+        [child] = psutil.Process(processing.process.pid).children()
+        child.suspend()  # or it would notice by itself, sooner or later, that nobody reads
+        processing.process.kill()
+        processing.process.wait(30)
+        pending = Path(f"/proc/{child.pid}/status").read_text().partition("ShdPnd:")[2].split()[0]
+        child.resume()
+        assert int(pending, 16) >> (signal.SIGTERM - 1) & 1
+        assert psutil.wait_procs([child], timeout=10)[1] == []
+    assert names(busy.run().published) == ["sales@2026-Q1.1"]
 
 
 def test_a_run_whose_process_cannot_start_is_a_reason_to_try_again(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ since every step is memoised, and gives all its memory back.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import signal
 import sys
 import time
@@ -28,6 +30,8 @@ CANCELLED = "The run was cancelled. The same request goes on where it stopped."
 _QUIET_SECONDS = 0.2
 _LISTED = 50
 _LONGEST = 2000
+_SIGNAL_OF_THE_PARENTS_DEATH = 1
+"""https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html"""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -123,9 +127,16 @@ def _cancel(_number: int, _frame: FrameType | None) -> None:
     raise CancelledError
 
 
+def _end_with_the_service() -> None:
+    """Let Linux end this process when the service dies, however it dies."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_SIGNAL_OF_THE_PARENTS_DEATH, signal.SIGTERM)
+
+
 def main() -> None:
     """Read the order and do it."""
     signal.signal(signal.SIGTERM, _cancel)
+    _end_with_the_service()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     work(msgspec.json.decode(sys.stdin.buffer.read(), type=Order))
 
