@@ -44,6 +44,14 @@ def test_a_file_is_shown_with_what_is_decided_and_why(tmp_path: Path) -> None:
         assert said in out
 
 
+def test_nothing_that_a_terminal_obeys_is_printed(tmp_path: Path) -> None:
+    data = b"id,na\x1b]0;title\x07me,datum\n1,\x1b[2Jx,01/02/2024\n2,y\x9b\n"
+    code, out, _ = inspect(tmp_path, data)
+    assert code == 0
+    assert all(line.isprintable() for line in out.splitlines())
+    assert "na\\x1b]0;title\\x07me" in out
+
+
 def test_decisions_are_overridden(tmp_path: Path) -> None:
     found = document(
         tmp_path, REPORT, "--set", "footer=0", "--set", "encoding=cp437", "--set", "header=false"

@@ -10,6 +10,7 @@ import typer
 
 from quarterlake.cli.context import DebugOption, JsonOption, print_json
 from quarterlake.domain.errors import UsageError
+from quarterlake.domain.printable import printable
 
 if TYPE_CHECKING:
     from quarterlake.domain.contract import Contract
@@ -85,25 +86,26 @@ def _reading(contract: Contract | None, settings: list[str]) -> Reading:
 def _print(found: Inspection) -> None:
     rejected = sum(found.reject_counts.values())
     typer.echo(
-        f"{found.name}: {found.records:,} records = {found.records - rejected:,} read + {rejected:,} rejected"
+        f"{_line(found.name)}: {found.records:,} records = {found.records - rejected:,} read + {rejected:,} rejected"
     )
     width = max(map(len, found.how))
     for name, value in found.how.items():
         shown = _NAMES.get(value, _line(value))
-        why = f"  ({_line(found.why[name])})" if name in found.why else ""
+        why = f"  ({printable(found.why[name])})" if name in found.why else ""
         typer.echo(f"  {name:<{width}}  {shown}{why}")
     typer.echo(f"  {'columns':<{width}}  {len(found.columns)}: {_line(', '.join(found.columns))}")
     typer.echo("types:")
-    name_width = max(map(len, found.types), default=0)
-    for name, found_type in found.types.items():
+    types = {_line(name): found_type for name, found_type in found.types.items()}
+    name_width = max(map(len, types), default=0)
+    for name, found_type in types.items():
         form = f" as {found_type.format}" if found_type.format else ""
-        why = f"  ({found_type.why})" if found_type.why else ""
+        why = f"  ({printable(found_type.why)})" if found_type.why else ""
         typer.echo(f"  {name:<{name_width}}  {found_type.type}{form}{why}")
     if found.first:
         typer.echo("first records:")
     for row in found.first:
         cells = ", ".join(
-            f"{name}={'null' if cell is None else _line(cell)}"
+            f"{_line(name)}={'null' if cell is None else _line(cell)}"
             for name, cell in zip(found.shown, row, strict=True)
         )
         typer.echo(f"  {cells}")
@@ -113,11 +115,11 @@ def _print(found: Inspection) -> None:
         typer.echo(f"  {count:,} x {reason}")
     for reject in found.rejects:
         place = f"line {reject.line}, byte {reject.byte_offset}" if reject.line is not None else "somewhere"
-        column = f" {reject.column}:" if reject.column else ""
+        column = f" {_line(reject.column)}:" if reject.column else ""
         typer.echo(f"  {place}:{column} {reject.reason}: {_line(reject.raw)}")
 
 
 def _line(text: str) -> str:
-    """A text on one line, and not too long."""
-    line = text.replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t")
+    """A text on one line, not too long, and nothing in it that a terminal obeys."""
+    line = printable(text)
     return line if len(line) <= _WIDE else line[: _WIDE - 1] + "…"
