@@ -71,18 +71,21 @@ def _contract_of(held: Known) -> Contract:
 
 
 def export(pipeline: Pipeline, dataset: str, target: Path) -> Exported:
-    """Write the rejects of a data set as a sheet. Raises UsageError where the file exists or nothing has landed."""
+    """Write the rejects of a data set as a sheet. Raises UsageError where the file exists or cannot be made, or nothing has landed."""
     held = known(pipeline, dataset)
     contract = _contract_of(held)
     columns = [column.name for column in contract.columns]
     unplaced: Counter[str] = Counter()
     try:
-        with target.open("x", encoding="utf-8", newline="") as stream:
-            written = write_sheet(stream, columns, _rows(pipeline, held, contract, unplaced))
+        sheet = target.open("x", encoding="utf-8", newline="")
     except FileExistsError:
         raise UsageError(
             f"{target} exists, and may hold repairs. Name another file, or move it away first."
         ) from None
+    except OSError as refused:
+        raise UsageError(f"{target} cannot be written: {refused.strerror}. Name another file.") from refused
+    with sheet:
+        written = write_sheet(sheet, columns, _rows(pipeline, held, contract, unplaced))
     return Exported(dataset, written, unplaced.total())
 
 

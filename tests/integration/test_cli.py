@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,8 +20,6 @@ from quarterlake.domain.odcs import from_yaml, to_yaml
 from tests.integration.lakes import csv_text, sales
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.integration.s3_server import S3Server
 
 VERBS = (
@@ -67,6 +66,17 @@ class Desk:
         assert "unexpected" not in found.err
         return found
 
+    def started(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+        """A command that goes on, to be interrupted."""
+        package = {"PYTHONPATH": str(Path(__file__).parents[2] / "src"), "HOME": str(self.root / "home")}
+        return subprocess.Popen(
+            [sys.executable, "-m", "quarterlake.cli", *arguments],
+            cwd=self.root,
+            env={"PATH": os.environ["PATH"]} | package | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
     def put(self, name: str, content: bytes) -> Path:
         path = self.root / "source" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +97,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 
 @pytest.fixture
-def desk(prepared: Desk, tmp_path: Path) -> Iterator[Desk]:
+def desk(prepared: Desk, tmp_path: Path) -> Desk:
     """A copy of the prepared lake, to be spoilt."""
     shutil.copytree(prepared.root, tmp_path / "desk")
     return Desk(tmp_path / "desk")
@@ -335,6 +345,7 @@ def test_a_refused_file_or_a_gate_gives_one(desk: Desk) -> None:
     gate = desk.ql("run", "source")
     assert gate.code == 1
     assert "reject_ratio" in gate.out
+    assert "once `quarterlake contract infer sales --write` has written it" in gate.out
     assert len(desk.ql("releases").document["releases"]) == 1
 
 
@@ -400,6 +411,37 @@ def test_broken_sql_gives_two_with_file_line_and_column(desk: Desk, sql: bytes) 
     (desk.root / "aggregates/sales").mkdir(parents=True)
     (desk.root / "aggregates/sales/mine.sql").write_bytes(sql)
     one_line(desk.ql("publish"), 2, "aggregates/sales/mine.sql:1:")
+
+
+def test_an_export_that_cannot_be_written_gives_two(prepared: Desk) -> None:
+    done = prepared.ql("rejects", "export", "sales", "--to", "nosuch/repair.csv")
+    one_line(done, 2, "nosuch/repair.csv cannot be written", "Name another file")
+
+
+def test_a_bucket_whose_name_is_too_short_is_said(prepared: Desk) -> None:
+    one_line(prepared.ql("status", "--lake", "s3://b/x"), 2, "3 to 63 letters")
+
+
+def test_an_interrupted_command_says_so(prepared: Desk) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with prepared.started("pull", "sales", QUARTERLAKE_URL=address, QUARTERLAKE_KEY="ql_x") as pulling:
+            answering, _ = server.accept()  # and never answers
+            with answering:
+                pulling.send_signal(signal.SIGINT)
+                _, said = pulling.communicate(timeout=60)
+    assert pulling.returncode == 130
+    assert said.splitlines()[-1] == b"quarterlake: interrupted; the same command goes on where it stopped"
+
+
+def test_an_interrupted_server_has_done_its_work(desk: Desk) -> None:
+    with desk.started("serve", "--open", "--port", "0") as serving:
+        assert serving.stderr is not None
+        assert any(b"startup complete" in line for line in serving.stderr)
+        serving.send_signal(signal.SIGINT)
+        _, said = serving.communicate(timeout=60)
+    assert (serving.returncode, b"interrupted" in said) == (0, False)
 
 
 def test_debug_shows_where_an_error_came_from(prepared: Desk) -> None:

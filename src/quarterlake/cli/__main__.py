@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+_INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the command line.
@@ -22,9 +24,11 @@ def main() -> None:
             raise
         print(f"quarterlake: {printable(str(error), lines=True)}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("quarterlake: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as ended:
+        # What the command line's library makes of Ctrl-C.
+        if ended.code == _INTERRUPTED:
+            print("quarterlake: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        raise
     except Exception as error:
         if debug:
             raise

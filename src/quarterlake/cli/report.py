@@ -89,9 +89,13 @@ def _print_outcome(outcome: DatasetOutcome, settings: Settings) -> None:
         if report.passed and not any(release.period == report.period for release in outcome.published):
             print(f"  {report.period}: every gate passed")
     if outcome.stopped:
+        written = not outcome.contract or not outcome.contract.inferred
+        first = (
+            "" if written else f" once `quarterlake contract infer {outcome.dataset} --write` has written it"
+        )
         print(
             f"  not published: {', '.join(outcome.stopped)}. Mend the data, or set the gate's severity or threshold in "
-            f"{settings.contracts}/{outcome.dataset}.odcs.yaml."
+            f"{settings.contracts}/{outcome.dataset}.odcs.yaml{first}."
         )
     _list(
         "held back",

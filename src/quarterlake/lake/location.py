@@ -121,7 +121,9 @@ def _s3_place(url: str) -> str:
     place = url.partition(":")[2]
     bucket, _, prefix = place.removeprefix("//").partition("/")
     if not place.startswith("//") or not _BUCKET.fullmatch(bucket.replace(_ZONE, ZONES[0])):
-        raise UsageError(f"The lake's URL must be s3://bucket/prefix, without credentials. {_EXAMPLES}")
+        raise UsageError(
+            f"The lake's URL must be s3://bucket/prefix, without credentials, and a bucket's name has 3 to 63 letters, digits, dots, dashes and underscores. {_EXAMPLES}"
+        )
     try:
         checked_prefix(f"{prefix.rstrip('/')}/" if prefix else "")
     except ValueError as error:

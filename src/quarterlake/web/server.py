@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -74,4 +75,6 @@ def serve(
             limit_concurrency=connections,
             server_header=False,
         )
-        _Server(config, stop).run(sockets=[listener])
+        # Ctrl-C is how a server is told to stop, and it has stopped by then.
+        with suppress(KeyboardInterrupt):
+            _Server(config, stop).run(sockets=[listener])
