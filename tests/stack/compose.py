@@ -82,7 +82,7 @@ class Stack:
         def healthy() -> bool:
             states = self.states()
             return expected <= states.keys() and all(
-                state == "exited 0" if name in ONE_SHOT else state in {"running healthy", "running"}
+                state == ("exited 0" if name in ONE_SHOT else "running healthy")
                 for name, state in states.items()
             )
 

@@ -11,6 +11,9 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+CLUSTER: dict[str, dict[str, Any]] = yaml.load(
+    re.sub(r"!(override|reset)", "", (ROOT / "compose.cluster.yaml").read_text()), yaml.SafeLoader
+)["services"]
 ONE_SHOT = {"folders", "minio-init", "delivery-init", "airflow-init"}
 SETS_A_USER = {"minio", "airflow", "quarterlake"}
 """The folders of images that end as a user of their own."""
@@ -50,6 +53,11 @@ def test_every_service_is_bounded(name: str) -> None:
 def test_ports_are_published_on_loopback_alone(name: str) -> None:
     for port in SERVICES[name].get("ports", []):
         assert port.startswith("127.0.0.1:"), port
+
+
+def test_every_part_of_a_cluster_has_a_health_check_of_its_own() -> None:
+    for name, service in CLUSTER.items():
+        assert name == "spark" or service["healthcheck"]["test"][0] == "CMD", name
 
 
 def test_the_database_that_is_still_being_made_is_not_taken_for_ready() -> None:
