@@ -129,6 +129,16 @@ def test_a_record_is_the_same_whatever_path_its_file_takes(
     assert [*reasons(fast), (5, FOOTER)] == reasons(careful)
 
 
+def test_many_blank_lines_set_off_a_table_as_one_does(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """A look at what follows each of them would take minutes."""
+    data = b"id,name,v\n" + b"1,a,10\n" * 9 + b"\n" * 300_000 + b"shop,staff\nOslo,3\nRome,4\n"
+    found = parse(connection, tmp_path, data, COLUMNS)
+    assert found.document.reject_counts == {SECOND: 3}
+    assert found.document.accepted == 9
+
+
 def test_every_reject_has_its_place_and_text(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     data = b'id,name,v\n1,a,10\n2,b,20\n\\"\n""x ya\r\n'
     found = parse(connection, tmp_path, data, COLUMNS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,6 +30,7 @@ _GAPS = 64
 """So many blank lines are looked behind for another table; they are cheap unless text is full of them."""
 _HEAD = 1 << 20
 _PAIR = 2
+_BLANKS = re.compile(rb"[\r\n]*+")
 
 
 def read_either_way(
@@ -115,9 +117,10 @@ def holds_another_table(path: Path, dialect: Dialect, reading: Reading) -> bool:
                 at = data.find(gap)
                 while at >= 0 and seen < _GAPS:
                     seen += 1
-                    if _another_table(stream, base + at + len(gap), dialect, reading):
+                    stop = _end_of_blanks(data, at + len(gap))
+                    if _another_table(stream, base + stop, dialect, reading):
                         return True
-                    at = data.find(gap, at + len(gap))
+                    at = data.find(gap, stop)
             if seen >= _GAPS:
                 break
     return False
@@ -137,6 +140,12 @@ def _gaps(dialect: Dialect, reading: Reading) -> list[bytes]:
         return []
     empty = end + dialect.delimiter.encode() * (width - 1) + end
     return [end + end, *([empty] if width > _PAIR else [])]
+
+
+def _end_of_blanks(data: bytes, at: int) -> int:
+    """Where the blank lines end that begin here: they are one gap, however many."""
+    found = _BLANKS.match(data, at)
+    return found.end() if found else at
 
 
 def _another_table(stream: BinaryIO, offset: int, dialect: Dialect, reading: Reading) -> bool:
