@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ONE_SHOT = {"folders", "minio-init", "delivery-init", "airflow-init"}
+HEALTHY = "running healthy"
 PORTS = ("S3_PORT", "MINIO_CONSOLE_PORT", "DELIVERY_PORT", "AIRFLOW_PORT")
 CLUSTER = ("-f", "compose.yaml", "-f", "compose.cluster.yaml")
 
@@ -82,19 +83,19 @@ class Stack:
         def healthy() -> bool:
             states = self.states()
             return expected <= states.keys() and all(
-                state == ("exited 0" if name in ONE_SHOT else "running healthy")
-                for name, state in states.items()
+                state == ("exited 0" if name in ONE_SHOT else HEALTHY) for name, state in states.items()
             )
 
         wait_for(healthy, seconds, lambda: f"{self.states()}\n{self.compose('logs', '--tail', '15')[-6000:]}")
 
     def states(self) -> dict[str, str]:
-        """Each service's state, with its health or its exit code."""
-        found = {}
+        """Each service's state, with its health or its exit code; of several containers that of one that is not healthy."""
+        found: dict[str, str] = {}
         for line in self.compose("ps", "--all", "--format", "json").splitlines():
             held = json.loads(line)
             more = str(held["ExitCode"]) if held["State"] == "exited" else held["Health"]
-            found[held["Service"]] = f"{held['State']} {more}".strip()
+            if found.get(held["Service"], HEALTHY) == HEALTHY:
+                found[held["Service"]] = f"{held['State']} {more}".strip()
         return found
 
     def image_sizes(self) -> str:
