@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from quarterlake.domain.odcs import from_yaml
@@ -85,6 +88,22 @@ def test_some_of_each_stays_text(tmp_path: Path) -> None:
     assert formats(contract)["at"] == ("string", "")
     assert "some of its dates are d/M/yyyy and others M/d/yyyy" in note_on(contract, "at")
     assert "written in several ways" in note_on(contract, "amount")
+
+
+def test_a_type_that_too_many_values_do_not_fit_becomes_text_and_says_so(tmp_path: Path) -> None:
+    moment = 1_767_263_415_123_456_789
+    table = pa.table(
+        {
+            "seen": pa.array([moment + n for n in range(20)], pa.timestamp("ns")),
+            "at": pa.array([moment // 1_000] * 20, pa.timestamp("us", "UTC")),
+        }
+    )
+    file = io.BytesIO()
+    pq.write_table(table, file)
+    contract = inferred(tmp_path, {"sales_2026-01.parquet": file.getvalue()})
+    assert formats(contract) == {"seen": ("string", ""), "at": ("timestamp", "")}
+    assert note_on(contract, "seen") == "seen: text, since too many of its values do not fit timestamp"
+    assert note_on(contract, "at") == ""
 
 
 def test_missing_values_are_told_by_column(tmp_path: Path) -> None:

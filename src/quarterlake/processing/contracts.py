@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from quarterlake.domain.column_types import ColumnType, Kind
+from quarterlake.domain.column_types import NULL, STRING, ColumnType, Kind
 from quarterlake.domain.contract import fingerprint
 from quarterlake.domain.drift import DriftKind, DriftPolicy, Evolution
 from quarterlake.domain.errors import ConflictError, ContractError
@@ -193,6 +193,8 @@ def _refined(
             found = infer_column(evidence.formed(), source)
             columns[column.name] = msgspec.structs.replace(column, type=found.type, format=found.format)
             notes = [note for note in notes if not note.startswith(f"{column.name}: ")]
+            if found.type == STRING and not found.note and column.type not in {STRING, NULL}:
+                found = replace(found, note=f"text, since too many of its values do not fit {column.type}")
             notes += [note_on(column.name, found)] if found.note else []
     added = new_columns(parsing, draft, landings, parsed)
     return msgspec.structs.replace(draft, columns=(*columns.values(), *added), notes=tuple(notes))
