@@ -19,7 +19,7 @@ from quarterlake.processing.reject_cells import cutter
 from quarterlake.processing.sheets import ACTIONS, SheetRow, read_sheet, write_sheet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from quarterlake.domain.contract import Contract
@@ -166,6 +166,10 @@ def _replay_of(pipeline: Pipeline, sheet: Path, dataset: str, rows: list[tuple[i
         original = found.original(trace[0], source) if trace else None
         if trace is None or original is None or why is not None:
             done.refused[str(number)] = why or ""
+        elif action != "discard" and (gone := found.lacking(original.sequence, names.keys() - columns)):
+            done.refused[str(number)] = (
+                f"the sheet lost its column {gone[0]}, whose value would be lost too; export again, and leave it in"
+            )
         elif trace[1] in wanted.get(original.sequence, {}):
             done.refused[str(number)] = "the record is repaired twice in this file; keep one row"
         else:
@@ -207,6 +211,10 @@ class _Places:
         if trace[1] not in self.lines(original.sequence):
             return "the record is no reject any more under the contract in force"
         return None
+
+    def lacking(self, sequence: int, columns: Collection[str]) -> list[str]:
+        """Those of the columns that a file has."""
+        return sorted(set(columns).difference(self._held.parsed[sequence].missing))
 
     def lines(self, sequence: int) -> dict[str | None, int | None]:
         """The line of each place of a file that may be repaired, None where the file has no lines."""

@@ -486,6 +486,17 @@ def test_wrong_sheets_are_refused_with_what_to_do(scene: Scene) -> None:
         replay(pipeline, path)
 
 
+def test_a_column_that_the_sheet_lost_is_not_emptied(scene: Scene) -> None:
+    path, rows = exported(scene)
+    kept = [{name: text for name, text in row.items() if name != "store"} for row in rows]
+    kept[0]["amount"] = kept[1]["amount"] = "1.00"
+    kept[1]["_action"] = "discard"
+    save(path, kept)
+    done = replayed(scene, path)
+    assert (done.repaired, done.discarded) == (0, 1)
+    assert "lost its column store" in done.refused["2"]
+
+
 def test_cells_survive_the_way_out_and_back(scene: Scene) -> None:
     odd = ["=1+1", "'=1", "''", "-5", "+49 30", "@x", "a\nb", 'say "x"', "é漢\u200b", "\tt", "'", "-"]
     rows = month("2026-02", {n: {"store": text, "amount": "much"} for n, text in enumerate(odd)})
