@@ -29,8 +29,10 @@ CLUSTER = ("-f", "compose.yaml", "-f", "compose.cluster.yaml")
 def engine_runs() -> bool:
     """Whether a Docker engine answers."""
     docker = shutil.which("docker")
-    done = docker and subprocess.run([docker, "info"], capture_output=True, check=False, timeout=60)
-    return bool(done) and done.returncode == 0
+    if docker is None:
+        return False
+    done = subprocess.run([docker, "info"], capture_output=True, check=False, timeout=60)
+    return done.returncode == 0
 
 
 @dataclass
