@@ -155,6 +155,14 @@ def test_an_encoding_with_a_mark_keeps_places(connection: duckdb.DuckDBPyConnect
     assert outcome.document.dialect["encoding"] == "utf-8"
 
 
+def test_a_footer_has_the_length_that_the_contract_says(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    data = b"id,name,v\n" + b"1,a,10\n" * 40_000
+    found = read(connection, tmp_path, data, Reading(footer=30_000))
+    assert (found["accepted"], found["rejects"]) == (10_000, {FOOTER: 30_000})
+
+
 def test_settings_decide_what_a_parsed_file_is() -> None:
     plain = contract_of(COLUMNS)
     said = Contract(plain.dataset, plain.columns, reading=Reading(delimiter=";"))

@@ -217,21 +217,19 @@ class _Classifier:
 def find_footer(path: Path, dialect: Dialect, reading: Reading) -> int | None:
     """Where the footer of a file begins, None where it has none: totals, notes and comments after the last record.
 
-    It is looked for in the last 64 KiB, and is at most 20 records long and shorter than the table.
+    It is looked for in the last 64 KiB, and is at most 20 records long and shorter than the table. One that `reading` gives the length of
+    has that, whatever its size.
     """
     if reading.footer == 0 or len(dialect.columns) == 1:
         return None
-    with path.open("rb") as stream:
-        size = stream.seek(0, io.SEEK_END)
-        start = max(dialect.start, size - _TAIL)
-        stream.seek(start)
-        tail = stream.read()
-    if start > dialect.start:
-        whole = tail.find(b"\n") + 1 or tail.find(b"\r") + 1
-        start, tail = start + whole, tail[whole:]
-    cuts = list(cut(io.BytesIO(tail), dialect.cutting))
+    size = _TAIL
+    start, cuts = _last_records(path, dialect, size)
     filled = [at for at, one in enumerate(cuts) if one.raw]
     if reading.footer is not None:
+        while len(filled) <= reading.footer and start > dialect.start:
+            size *= 4
+            start, cuts = _last_records(path, dialect, size)
+            filled = [at for at, one in enumerate(cuts) if one.raw]
         return start + cuts[filled[-min(reading.footer, len(filled))]].start if filled else None
     found = None
     for at in reversed(filled[max(1, len(filled) // 2) :][-_MOST_FOOTERS:]):
@@ -243,6 +241,18 @@ def find_footer(path: Path, dialect: Dialect, reading: Reading) -> int | None:
             break
         found = start + cuts[at].start
     return found
+
+
+def _last_records(path: Path, dialect: Dialect, size: int) -> tuple[int, list[Cut]]:
+    """The records in the last bytes of a file, less one that is cut in two, and where in it they begin."""
+    with path.open("rb") as stream:
+        start = max(dialect.start, stream.seek(0, io.SEEK_END) - size)
+        stream.seek(start)
+        tail = stream.read()
+    if start > dialect.start:
+        whole = tail.find(b"\n") + 1 or tail.find(b"\r") + 1
+        start, tail = start + whole, tail[whole:]
+    return start, list(cut(io.BytesIO(tail), dialect.cutting))
 
 
 def _is_footer(
