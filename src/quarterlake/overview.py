@@ -131,11 +131,11 @@ def all_releases(pipeline: Pipeline, dataset: str | None) -> list[Release]:
     return sorted(found, key=lambda r: (r.published_at, r.dataset, Period.parse(r.period), r.revision))
 
 
-def lake_status(pipeline: Pipeline) -> dict[str, Any]:
-    """The lake at a glance: each data set with its files, periods, waiting builds and releases."""
+def lake_status(pipeline: Pipeline, dataset: str | None = None) -> dict[str, Any]:
+    """The lake at a glance: one data set, or each, with its files, periods, waiting builds and releases."""
     return {
         "lake": pipeline.settings.lake,
-        "datasets": [_dataset_status(pipeline, held) for held in chosen(pipeline, None)],
+        "datasets": [_dataset_status(pipeline, held) for held in chosen(pipeline, dataset)],
     }
 
 

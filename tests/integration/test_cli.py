@@ -248,6 +248,7 @@ def test_status_shows_files_periods_and_releases(desk: Desk) -> None:
     assert (second["complete"], second["lacking"]) == (False, ["2025-05", "2025-06"])
     assert held["releases"] == [RELEASE]
     assert "waiting: no records for 2025-05, 2025-06" in desk.ql("status").out
+    assert desk.ql("status", "sales").out == desk.ql("status").out
 
 
 def test_status_waits_for_what_a_run_waits_for(desk: Desk) -> None:
@@ -362,6 +363,7 @@ def test_a_period_that_has_no_records_gives_one_and_is_named(desk: Desk) -> None
         (("publish", "--period", "2025-13"), ("2025-13",)),
         (("publish", "--period", "2025-01"), ("2025-01", "QUARTERLAKE_PUBLISH_PERIOD")),
         (("ledger", "nosuch"), ("nosuch", "sales")),
+        (("status", "nosuch"), ("nosuch", "sales")),
         (("rejects", "nosuch"), ("nosuch", "sales")),
         (("releases", "nosuch"), ("nosuch", "sales")),
         (("releases", "../x"), ("../x",)),

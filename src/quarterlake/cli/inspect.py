@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(
+    dataset: DatasetArgument = None,
     lake: LakeOption = None,
     contracts: ContractsOption = None,
     aggregates: AggregatesOption = None,
@@ -38,7 +39,7 @@ def status(
     from quarterlake.overview import lake_status
 
     with opened(lake, contracts, aggregates) as pipeline:
-        document = lake_status(pipeline)
+        document = lake_status(pipeline, dataset)
     if json:
         print_json(document)
     else:

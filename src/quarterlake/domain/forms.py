@@ -267,7 +267,7 @@ def _numbers(forms: Mapping[str, Form], needed: float) -> Decision | None:
         kind = decimal_for(whole, scale)
     if kind is None:
         return Decision(STRING, note="text, since its numbers have more digits than a decimal")
-    return Decision(kind, str(number), f"numbers as {number}, which every value agrees with")
+    return Decision(kind, str(number), f"numbers as {number}, which its values agree on")
 
 
 def _mostly_plain(forms: Mapping[str, Form], plain: NumberFormat, needed: float) -> bool:
