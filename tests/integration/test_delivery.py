@@ -258,6 +258,20 @@ def test_lists_are_given_in_pages_and_documents_once(folder_scene: Scene) -> Non
             assert client.get(f"/v1/{path}", headers={"If-None-Match": '"other"'}).status_code == 200
 
 
+def test_head_says_what_get_would(folder_scene: Scene) -> None:
+    with delivering(folder_scene) as delivery, delivery.client(KEY) as client:
+        paths = [f"/v1/{path}" for path in OPERATIONS]
+        for path in (*paths, "/", "/livez", "/docs", "/openapi.json", "/v1/nothing", "/v1/releases/none"):
+            head, get = client.head(path), client.get(path)
+            assert (head.status_code, head.content) == (get.status_code, b""), path
+            assert head.headers.get("ETag") == get.headers.get("ETag")
+            assert head.headers["Content-Length"] == get.headers["Content-Length"]
+        assert client.head("/logout").status_code == 405
+        heads = [line for line in delivery.logged() if line.get("method") == "HEAD"]
+        assert heads[0]["operation"] == "list_datasets"
+        assert {line["bytes"] for line in heads} == {0}
+
+
 def test_a_new_release_is_seen_within_a_second(scene: Scene) -> None:
     with delivering(scene) as delivery, delivery.client(KEY) as client:
         before = client.get("/v1/datasets/sales/releases/latest")

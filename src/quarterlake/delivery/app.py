@@ -14,6 +14,7 @@ from quarterlake import __version__
 from quarterlake.delivery import docs_page, gateway, health, problems, sessions, sharing
 from quarterlake.delivery.access import SECURITY, AccessLedger, Door
 from quarterlake.delivery.catalog import Catalog
+from quarterlake.delivery.heads import Heads
 from quarterlake.delivery.keyring import Keyring, install_first_key
 from quarterlake.delivery.limits import Limiter
 from quarterlake.delivery.links import GatewayLinks, SignedLinks
@@ -68,6 +69,7 @@ def create_app(store: Store, options: DeliveryOptions, keystore: KeyStore, *, is
         redoc_url=None,
     )
     app.state.parts, app.state.catalog, app.state.door = parts, parts.catalog, parts.door
+    app.add_middleware(Heads)
     app.add_middleware(LimitedBodies, most=_LARGEST_BODY)
     app.add_middleware(Observed, metrics=parts.metrics)
     problems.install(app)

@@ -40,7 +40,6 @@ def list_files(
     return Response(body, headers=_NO_STORE, media_type="application/json")
 
 
-@router.head("/{name}/files/{number}", operation_id="head_file", include_in_schema=False)
 @router.get(
     "/{name}/files/{number}",
     operation_id="download_file",
@@ -64,7 +63,6 @@ def download_file(
     return Response(status_code=307, headers={"Location": link.url, **_NO_STORE})
 
 
-@router.head("/{name}/download", operation_id="head_release", include_in_schema=False)
 @router.get(
     "/{name}/download",
     operation_id="download_release",
