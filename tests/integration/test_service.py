@@ -298,7 +298,8 @@ def test_a_run_that_is_killed_says_so(busy: Scene) -> None:
         client.stream("POST", "/runs", json={"stage": "publish"}) as cut,
     ):
         lines = cut.iter_lines()
-        next(lines)
+        while json.loads(next(lines))["event"] != "progress":  # before it there may be no process yet
+            pass
         [child] = psutil.Process(processing.process.pid).children()
         child.kill()
         last = json.loads(list(lines)[-1])
