@@ -41,7 +41,7 @@ class Quantiles(msgspec.Struct, frozen=True):
 class Spread(msgspec.Struct, frozen=True):
     """How a column's numbers, dates, instants or lengths are spread; NaN and infinities are left out.
 
-    `mean` and `deviation` (of the sample; None for a single value) are correct to some 12 digits of `max - min`. For dates and instants
+    `mean` and `deviation` (of the sample; None for a single value) are correct to some 12 digits of `max - min`, and to 1e-280. For dates and instants
     they are taken from the bins that the quantiles come from, and no more exact than these; the deviation is in seconds then.
     """
 
