@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import psutil
 import pytest
 
 from quarterlake.domain.errors import UsageError
@@ -289,18 +290,22 @@ def test_a_service_that_is_told_to_stop_ends_its_streams(busy: Scene) -> None:
     assert names(busy.run().published) == ["sales@2026-Q1.1"]
 
 
-def test_a_run_that_is_killed_says_so(busy: Scene) -> None:
-    import psutil
+def process_at_work(service: Service, lines: Iterator[str]) -> psutil.Process:
+    """The process of the run whose events these are, once it has made progress: before, there may be none yet."""
+    while json.loads(next(lines))["event"] != "progress":
+        pass
+    [child] = psutil.Process(service.process.pid).children()
+    return child
 
+
+def test_a_run_that_is_killed_says_so(busy: Scene) -> None:
     with (
         serving("processing", busy) as processing,
         processing.client() as client,
         client.stream("POST", "/runs", json={"stage": "publish"}) as cut,
     ):
         lines = cut.iter_lines()
-        while json.loads(next(lines))["event"] != "progress":  # before it there may be no process yet
-            pass
-        [child] = psutil.Process(processing.process.pid).children()
+        child = process_at_work(processing, lines)
         child.kill()
         last = json.loads(list(lines)[-1])
     assert (last["event"], last["error"]) == ("failed", "Lost")
@@ -309,17 +314,13 @@ def test_a_run_that_is_killed_says_so(busy: Scene) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's signal is Linux's")
 def test_a_service_that_is_killed_leaves_no_run_behind(busy: Scene) -> None:
-    import psutil
-
     with (
         serving("processing", busy) as processing,
         processing.client() as client,
         client.stream("POST", "/runs", json={"stage": "publish"}) as cut,
     ):
         lines = cut.iter_lines()
-        while json.loads(next(lines))["event"] != "progress":
-            pass
-        [child] = psutil.Process(processing.process.pid).children()
+        child = process_at_work(processing, lines)
         child.suspend()  # or it would notice by itself, sooner or later, that nobody reads
         processing.process.kill()
         processing.process.wait(30)
