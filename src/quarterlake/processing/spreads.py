@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from bisect import bisect_right
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from itertools import accumulate
@@ -87,7 +88,7 @@ def _quantiles(
     rounds = width > 0 and kind.kind is Kind.INT64
 
     def ranked(rank: int) -> Fraction:
-        place = next(i for i, upto in enumerate(reached) if upto > rank)
+        place = bisect_right(reached, rank)
         inside = Fraction(2 * (rank - reached[place] + counts[place]) + 1, 2 * counts[place])
         return min(max(edges[place] + width * inside, ends[0]), ends[1])
 
