@@ -85,6 +85,12 @@ class Run(NamedTuple):
         for at, found in enumerate(_LINE.finditer(self.data)):
             yield Cut(self.start + found.start(), self.line + at, found[1], quoted=False, problem=None)
 
+    def last(self) -> Cut:
+        """The last record."""
+        body = _bare(self.data)
+        at = max(body.rfind(b"\n"), body.rfind(b"\r")) + 1
+        return Cut(self.start + at, self.line + self.records - 1, body[at:], quoted=False, problem=None)
+
 
 TOO_LONG = "a record longer than the reader's limit"
 STRAY = "text after a closing quote, or a quote that is never closed"
@@ -239,7 +245,7 @@ def _end(patterns: _Patterns, data: bytes, at: int, longest: int, *, ended: bool
 
 
 def _bare(raw: bytes) -> bytes:
-    """A record without its line end."""
+    """Bytes without the line end at their end."""
     raw = raw.removesuffix(b"\n")
     return raw.removesuffix(b"\r")
 

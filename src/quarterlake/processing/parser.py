@@ -183,8 +183,11 @@ def clean_document(
 
 def _refuse_other_table(job: ParseJob, source: PlainSource, relation: Relation, *, blank: bool) -> None:
     dialect = relation.dialect
-    if blank and dialect is not None and holds_another_table(source.path, dialect, job.reading):
-        raise MisreadError(f"{job.name} holds more than one table.", "another table follows a blank line")
+    if not blank or dialect is None:
+        return
+    with source.path.open("rb") as stream:
+        if holds_another_table(stream, dialect, job.reading):
+            raise MisreadError(f"{job.name} holds more than one table.", "another table follows a blank line")
 
 
 @contextmanager

@@ -192,7 +192,8 @@ def rewritten(
 ) -> Iterator[Rewriting]:
     """The file at `source` written anew, while the context lasts; only its first records where `at_most` says so."""
     with TemporaryDirectory(dir=scratch, prefix="careful-") as folder:
-        footer = find_footer(source, dialect, reading)
+        with source.open("rb") as stream:
+            footer = find_footer(stream, dialect, reading)
         made = Rewriting(
             source,
             dialect,

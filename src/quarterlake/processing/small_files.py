@@ -6,6 +6,7 @@ taken: one with a reject, or that the reader does not read right, is left to be 
 
 from __future__ import annotations
 
+import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -40,8 +41,9 @@ SMALL = 1 << 18
 MOST_FILES = 128
 MOST_BYTES = 1 << 23
 """How many files, and bytes, are read at once."""
+MOST_RECORDS = 122_880
+"""So many records at most are written at once: they are one row group, so each file gets one file."""
 _TOGETHER = "files_together"
-_NO_FILE = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ def parse_together(
 ) -> dict[str, ParseOutcome]:
     """Parse those of the files that can be, by their jobs' ids; each gives what `parse_file` gives.
 
+    The connection must be to an engine of one thread: several would mix up the order of records as they write.
+
     Raises TransientError and DiskFullError for what the machine lacks.
     """
     done: dict[str, ParseOutcome] = {}
@@ -77,8 +81,23 @@ def parse_together(
             if (member := _member(connection, job, scratch, stack)) is not None:
                 groups.setdefault(member.shape, []).append(member)
         for members in groups.values():
-            done |= _parse(connection, members, scratch)
+            for few in _at_most(MOST_RECORDS, members):
+                done |= _parse(connection, few, scratch)
     return done
+
+
+def _at_most(records: int, members: Sequence[_Member]) -> Iterator[list[_Member]]:
+    """The members in groups of so many records, but for one that has more."""
+    group: list[_Member] = []
+    held = 0
+    for member in members:
+        if group and held + member.records > records:
+            yield group
+            group, held = [], 0
+        group.append(member)
+        held += member.records
+    if group:
+        yield group
 
 
 def _member(connection: DuckDBPyConnection, job: ParseJob, scratch: Path, stack: ExitStack) -> _Member | None:
@@ -136,11 +155,6 @@ def _read(connection: DuckDBPyConnection, members: Sequence[_Member]) -> None:
     connection.execute(f"DROP TABLE IF EXISTS {DROPPED}; DROP TABLE IF EXISTS {DROPPED_SCANS}")
     with local_times(connection, first.job.contract):
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {_TOGETHER} AS {query}")
-    # A row of nulls that belongs to no file: else a column is written as REQUIRED where none of these files has a null in it, and a file's
-    # bytes would depend on its neighbours.
-    own = "" if first.job.contract.record_time else ", _time, _month"
-    values = "" if first.job.contract.record_time else ", 'epoch', 0"
-    connection.execute(f"INSERT INTO {_TOGETHER} (file_index{own}) VALUES ({_NO_FILE}{values})")
 
 
 def _written(
@@ -152,35 +166,48 @@ def _written(
     filled = ", ".join(f"count({identifier(column.name)})" for column in present)
     counted = rows(
         connection,
-        f"SELECT file_index, _month, _raw IS NULL, count(*), {filled} FROM {_TOGETHER} WHERE file_index <> {_NO_FILE} GROUP BY ALL ORDER BY ALL",
+        f"SELECT file_index, _month, _raw IS NULL, count(*), {filled} FROM {_TOGETHER} GROUP BY ALL ORDER BY ALL",
     )
     parts: dict[int, list[tuple[object, ...]]] = {}
     for index, *part in counted:
         parts.setdefault(int(str(index)), []).append(tuple(part))
-    for index, member in enumerate(members):
-        found = parts.get(index, [])
-        numbers = [[int(str(value)) for value in part[2:]] for part in found]
-        accepted = sum(number[0] for number in numbers)
-        if not all(part[1] for part in found) or accepted != member.records or not accepted:
-            continue  # there is something to explain
-        months = {
-            f"{int(str(part[0])) // 100:04d}-{int(str(part[0])) % 100:02d}": number[0]
-            for part, number in zip(found, numbers, strict=True)
-        }
-        nulls = {
-            column.name: accepted - sum(number[place] for number in numbers)
-            for place, column in enumerate(present, start=1)
-        }
-        target = scratch / f"{member.job.id}.staged.parquet"
-        order = "" if len(months) == 1 else " ORDER BY _month, rowid"
-        query = f"SELECT * EXCLUDE (file_index) FROM {_TOGETHER} WHERE file_index = {index}{order}"
-        connection.execute(f"COPY ({query}) TO {literal(target)} ({options})")
-        document = clean_document(
-            member.job,
-            member.relation,
-            member.met,
-            member.records,
-            months,
-            {name: count for name, count in nulls.items() if count},
-        )
-        yield member.job.id, ParseOutcome(document, target, None)
+    folder = scratch / f"{first.job.id}.together"
+    try:
+        _write_all(connection, folder, options, ordered=len(counted) == len(parts))
+        for index, member in enumerate(members):
+            found = parts.get(index, [])
+            numbers = [[int(str(value)) for value in part[2:]] for part in found]
+            accepted = sum(number[0] for number in numbers)
+            if not all(part[1] for part in found) or accepted != member.records or not accepted:
+                continue  # there is something to explain
+            months = {
+                f"{int(str(part[0])) // 100:04d}-{int(str(part[0])) % 100:02d}": number[0]
+                for part, number in zip(found, numbers, strict=True)
+            }
+            nulls = {
+                column.name: accepted - sum(number[place] for number in numbers)
+                for place, column in enumerate(present, start=1)
+            }
+            written = (folder / f"file_index={index}" / "data_0.parquet").replace(
+                scratch / f"{member.job.id}.staged.parquet"
+            )
+            document = clean_document(
+                member.job,
+                member.relation,
+                member.met,
+                member.records,
+                months,
+                {name: count for name, count in nulls.items() if count},
+            )
+            yield member.job.id, ParseOutcome(document, written, None)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_all(connection: DuckDBPyConnection, folder: Path, options: str, *, ordered: bool) -> None:
+    """One file for each of them; where a file has several months, its records are put in their order."""
+    order = "" if ordered else " ORDER BY file_index, _month, rowid"
+    partitioned = "PARTITION_BY (file_index), WRITE_PARTITION_COLUMNS false"
+    connection.execute(
+        f"COPY (SELECT * FROM {_TOGETHER}{order}) TO {literal(folder)} ({options}, {partitioned})"
+    )

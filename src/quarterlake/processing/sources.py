@@ -68,18 +68,21 @@ def plain_source(name: str, path: Path, scratch: Path, reading: Reading = EVIDEN
     `reading` may say its encoding. Constant memory. Raises UnreadableFileError for a file that is empty, cut off, broken or binary.
     """
     with ExitStack() as cleanup:
-        compression = next((kind for magic, kind in _MAGIC.items() if _head(path).startswith(magic)), "none")
+        head = _head(path)
+        compression = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "none")
         if compression != "none":
             with path.open("rb") as packed:
                 path = cleanup.enter_context(_written(_unpack(name, packed, compression), scratch))
-        encoding = _encoding(path, reading)
+            head = _head(path)
+        encoding = _encoding(path, head, reading)
         recoding = Recoding(encoding.name)
         if not encoding.is_utf8:
             path = cleanup.enter_context(_written(_recode(name, path, recoding), scratch))
             recoding.path = path
-        form = _format(name, path)
+            head = _head(path)
+        form = _format(name, path, head)
         said: dict[str, str] = {}
-        if form in {Format.NDJSON, Format.JSON_ARRAY} and _head(path).startswith(codecs.BOM_UTF8):
+        if form in {Format.NDJSON, Format.JSON_ARRAY} and head.startswith(codecs.BOM_UTF8):
             path = cleanup.enter_context(_written(_without_mark(path), scratch))
         if form is Format.NDJSON:
             found = form_of_objects(name, path)
@@ -100,8 +103,7 @@ def _head(path: Path) -> bytes:
         return file.read(_HEAD)
 
 
-def _format(name: str, path: Path) -> Format:
-    head = _head(path)
+def _format(name: str, path: Path, head: bytes) -> Format:
     if head.startswith(_PARQUET):
         _check_footer(name, path)
         return Format.PARQUET
@@ -154,8 +156,8 @@ def _zstd_chunks(packed: IO[bytes]) -> Iterator[bytes]:
         raise EOFError("it ends within a frame")
 
 
-def _encoding(path: Path, reading: Reading) -> Encoding:
-    if _head(path).startswith(_PARQUET):
+def _encoding(path: Path, head: bytes, reading: Reading) -> Encoding:
+    if head.startswith(_PARQUET):
         return Encoding("utf-8", "Parquet has its own")
     return find_encoding(path, reading.encoding)
 

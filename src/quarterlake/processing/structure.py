@@ -14,7 +14,6 @@ from quarterlake.processing.layout import is_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from quarterlake.domain.reading import Reading
     from quarterlake.processing.dialect import Dialect
@@ -214,7 +213,7 @@ class _Classifier:
         return list(islice(self._ahead, count))
 
 
-def find_footer(path: Path, dialect: Dialect, reading: Reading) -> int | None:
+def find_footer(stream: BinaryIO, dialect: Dialect, reading: Reading) -> int | None:
     """Where the footer of a file begins, None where it has none: totals, notes and comments after the last record.
 
     It is looked for in the last 64 KiB, and is at most 20 records long and shorter than the table. One that `reading` gives the length of
@@ -223,12 +222,16 @@ def find_footer(path: Path, dialect: Dialect, reading: Reading) -> int | None:
     if reading.footer == 0 or len(dialect.columns) == 1:
         return None
     size = _TAIL
-    start, cuts = _last_records(path, dialect, size)
+    start, last = _last_records(stream, dialect, size)
+    if reading.footer is None and last and isinstance(last[-1], Run) and _ends_plainly(last[-1], dialect):
+        return None
+    cuts = _one_by_one(last)
     filled = [at for at, one in enumerate(cuts) if one.raw]
     if reading.footer is not None:
         while len(filled) <= reading.footer and start > dialect.start:
             size *= 4
-            start, cuts = _last_records(path, dialect, size)
+            start, last = _last_records(stream, dialect, size)
+            cuts = _one_by_one(last)
             filled = [at for at, one in enumerate(cuts) if one.raw]
         return start + cuts[filled[-min(reading.footer, len(filled))]].start if filled else None
     found = None
@@ -243,16 +246,26 @@ def find_footer(path: Path, dialect: Dialect, reading: Reading) -> int | None:
     return found
 
 
-def _last_records(path: Path, dialect: Dialect, size: int) -> tuple[int, list[Cut]]:
+def _last_records(stream: BinaryIO, dialect: Dialect, size: int) -> tuple[int, list[Cut | Run]]:
     """The records in the last bytes of a file, less one that is cut in two, and where in it they begin."""
-    with path.open("rb") as stream:
-        start = max(dialect.start, stream.seek(0, io.SEEK_END) - size)
-        stream.seek(start)
-        tail = stream.read()
+    start = max(dialect.start, stream.seek(0, io.SEEK_END) - size)
+    stream.seek(start)
+    tail = stream.read()
     if start > dialect.start:
         whole = tail.find(b"\n") + 1 or tail.find(b"\r") + 1
         start, tail = start + whole, tail[whole:]
-    return start, list(cut(io.BytesIO(tail), dialect.cutting))
+    return start, list(cut_in_runs(io.BytesIO(tail), dialect.cutting, len(dialect.columns)))
+
+
+def _one_by_one(found: Sequence[Cut | Run]) -> list[Cut]:
+    return [one for each in found for one in (each.cuts() if isinstance(each, Run) else (each,))]
+
+
+def _ends_plainly(run: Run, dialect: Dialect) -> bool:
+    """Whether the last record is like any other, so that nothing before it can be a footer: nearly every file."""
+    last = run.last()
+    cells = [text for text, _ in cells_of(last, dialect.cutting)]
+    return any(map(str.strip, cells)) and not _is_footer(last, cells, dialect, (), set_off=False)
 
 
 def _is_footer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -73,12 +74,12 @@ def needs_care(path: Path, dialect: Dialect, reading: Reading, *, limit: int | N
     """
     if dialect.special:
         return dialect.special
-    if find_footer(path, dialect, reading) is not None:
-        return "a footer"
-    # In a small file this costs nothing; for a large one the count of its records says whether there are blank lines at all.
-    if path.stat().st_size <= _HEAD and holds_another_table(path, dialect, reading):
-        return "another table after a blank line"
     with path.open("rb") as stream:
+        if find_footer(stream, dialect, reading) is not None:
+            return "a footer"
+        # In a small file this costs nothing; for a large one the count of its records says whether there are blank lines at all.
+        if stream.seek(0, io.SEEK_END) <= _HEAD and holds_another_table(stream, dialect, reading):
+            return "another table after a blank line"
         return _scan(stream, dialect, reading, limit)
 
 
@@ -102,27 +103,24 @@ def _scan(stream: BinaryIO, dialect: Dialect, reading: Reading, limit: int | Non
     return None
 
 
-def holds_another_table(path: Path, dialect: Dialect, reading: Reading) -> bool:
+def holds_another_table(stream: BinaryIO, dialect: Dialect, reading: Reading) -> bool:
     """Whether another table begins after one of a file's first blank lines, or records of delimiters alone."""
     gaps = _gaps(dialect, reading)
     overlap = max(map(len, gaps), default=0)
-    with path.open("rb") as stream:
-        base, data, seen = max(0, dialect.start - len(dialect.line_end)), b"", 0
-        stream.seek(base)
-        while gaps and (chunk := stream.read(_CHUNK)):
-            kept = min(overlap, len(data))
-            base += len(data) - kept
-            data = data[len(data) - kept :] + chunk
-            for gap in gaps:
-                at = data.find(gap)
-                while at >= 0 and seen < _GAPS:
-                    seen += 1
-                    stop = _end_of_blanks(data, at + len(gap))
-                    if _another_table(stream, base + stop, dialect, reading):
-                        return True
-                    at = data.find(gap, stop)
-            if seen >= _GAPS:
-                break
+    base, data, seen = max(0, dialect.start - len(dialect.line_end)), b"", 0
+    stream.seek(base)
+    while gaps and seen < _GAPS and (chunk := stream.read(_CHUNK)):
+        kept = min(overlap, len(data))
+        base += len(data) - kept
+        data = data[len(data) - kept :] + chunk
+        for gap in gaps:
+            at = data.find(gap)
+            while at >= 0 and seen < _GAPS:
+                seen += 1
+                stop = _end_of_blanks(data, at + len(gap))
+                if _another_table(stream, base + stop, dialect, reading):
+                    return True
+                at = data.find(gap, stop)
     return False
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import duckdb
 import msgspec
 
 from quarterlake.domain.curation import CuratedFile, CuratedMonth
@@ -20,6 +18,7 @@ from quarterlake.domain.releases import Aggregate, Build, DataFile
 from quarterlake.lake import keys
 from quarterlake.processing import curate_sql
 from quarterlake.processing.aggregates import columns_of, user_query, write_summary
+from quarterlake.processing.engines.duckdb_connections import Connections
 from quarterlake.processing.faults import environment_faults
 from quarterlake.processing.parser import ParseJob, ParseOutcome, parse_file
 from quarterlake.processing.profiling import (
@@ -63,7 +62,6 @@ _WORKERS = 2
 _FEW_VALUES = 4_000_000
 _COPY = "_profiled"
 _WRITERS = 8
-_SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
 
 
 class DuckDBEngine:
@@ -73,11 +71,7 @@ class DuckDBEngine:
 
     def __init__(self, lake: Lake, *, memory: str = DEFAULT_MEMORY, threads: int | None = None) -> None:
         self._lake = lake
-        self._memory = memory
-        self._threads = threads
-        self._connection: DuckDBPyConnection | None = None
-        self._threads_own = threading.local()
-        self._lock = threading.Lock()
+        self._connections = Connections(lambda: self._scratch, memory=memory, threads=threads)
 
     def sample(
         self,
@@ -91,7 +85,7 @@ class DuckDBEngine:
             manifest, stamp = given
             with self._lake.raw.local([manifest.key]) as [raw], environment_faults(self._scratch):
                 return sample_file(
-                    self._open_in_thread(),
+                    self._connections.in_thread(),
                     manifest.source,
                     raw,
                     self._scratch,
@@ -108,7 +102,7 @@ class DuckDBEngine:
         for manifest in manifests:
             with self._lake.raw.local([manifest.key]) as [raw], environment_faults(self._scratch):
                 for name, found in file_evidence(
-                    self._open(), manifest.source, raw, self._scratch, columns
+                    self._connections.shared(), manifest.source, raw, self._scratch, columns
                 ).items():
                     total[name] = total[name] + found if name in total else found
         return total
@@ -135,7 +129,7 @@ class DuckDBEngine:
             environment_faults(self._scratch),
         ):
             jobs = [_job(request, raw) for request, raw in zip(requests, paths, strict=True)]
-            outcomes = parse_together(self._open_in_thread(), jobs, self._scratch)
+            outcomes = parse_together(self._connections.of_one_thread(), jobs, self._scratch)
         placed = dict(zip(outcomes, self._place_all(requests, outcomes), strict=True))
         return [
             placed[request.id] if request.id in placed else self._parse_one(request) for request in requests
@@ -148,7 +142,7 @@ class DuckDBEngine:
             environment_faults(self._scratch),
             readable(manifest, landed, request.withheld, self._scratch) as raw,
         ):
-            outcome = parse_file(self._open_in_thread(), _job(request, raw), self._scratch)
+            outcome = parse_file(self._connections.in_thread(), _job(request, raw), self._scratch)
         return self._placed(request, outcome)
 
     def _place_all(
@@ -182,7 +176,7 @@ class DuckDBEngine:
             with self._lake.curated.local(keys_of) as paths, environment_faults(self._scratch):
                 for name in wanted:
                     query = f"SELECT DISTINCT {identifier(name)} FROM read_parquet({literals(paths)}) WHERE _raw IS NULL LIMIT {limit + 1}"
-                    values[name].update(value for (value,) in rows(self._open(), query))
+                    values[name].update(value for (value,) in rows(self._connections.shared(), query))
         return {name: len(found - {None}) for name, found in values.items()}
 
     def key_ranges(
@@ -194,7 +188,7 @@ class DuckDBEngine:
             with self._paths(inputs) as paths, environment_faults(self._scratch):
                 own = curate_sql.rows_of(DUCKDB, contract, [month], inputs, _reader(paths))
                 query = f"SELECT CAST(min({key}) AS VARCHAR), CAST(max({key}) AS VARCHAR) FROM ({own})"
-                low, high = rows(self._open(), query)[0]
+                low, high = rows(self._connections.shared(), query)[0]
             found[month] = None if low is None else (str(low), str(high))
         return found
 
@@ -212,7 +206,7 @@ class DuckDBEngine:
                 for month, inputs in (left, right)
             )
             query = f"SELECT 1 FROM ({one}) SEMI JOIN ({two}) USING ({key}) LIMIT 1"
-            return bool(rows(self._open(), query))
+            return bool(rows(self._connections.shared(), query))
 
     def curate(self, requests: Iterable[CurateRequest]) -> Iterator[CuratedMonth]:
         """See the port."""
@@ -222,7 +216,7 @@ class DuckDBEngine:
         contract = request.contract
         rivals = [given for inputs in request.rivals.values() for given in inputs]
         with self._paths([*request.inputs, *rivals]) as paths, environment_faults(self._scratch):
-            connection = self._open_in_thread()
+            connection = self._connections.in_thread()
             read = _reader(paths)
             own = curate_sql.rows_of(DUCKDB, contract, [request.month], request.inputs, read)
             lost, losing, conflicts = _find_losers(connection, request, read) if contract.key else ({}, "", 0)
@@ -283,7 +277,7 @@ class DuckDBEngine:
         columns = published_columns({column.name: column.type for column in aggregate.columns})
         paths = [file.path for file in aggregate.files]
         with self._lake.aggregated.local(paths) as local, environment_faults(self._scratch):
-            connection, files = self._open(), f"read_parquet({literals(local)})"
+            connection, files = self._connections.shared(), f"read_parquet({literals(local)})"
             few = aggregate.rows * len(columns) <= FEW_VALUES
             profiled = profile_small_table if few else profile_table
             return profiled(DUCKDB, aggregate.name, columns, files, _asking(connection))
@@ -295,7 +289,7 @@ class DuckDBEngine:
         for file in (file for aggregate in build.aggregates for file in aggregate.files):
             with self._lake.aggregated.local([file.path]) as [path], environment_faults(self._scratch):
                 query = f"SELECT count(*), count(*) FILTER ({column} IS DISTINCT FROM {literal(build.period)}) FROM read_parquet({literal(path)})"
-                count, others = rows(self._open(), query)[0]
+                count, others = rows(self._connections.shared(), query)[0]
             total, strays = total + int(str(count)), strays + int(str(others))
         return total, strays
 
@@ -306,7 +300,7 @@ class DuckDBEngine:
                 continue
             with self._lake.curated.local([file.rejects]) as [path], environment_faults(self._scratch):
                 cursor = (
-                    self._open()
+                    self._connections.shared()
                     .cursor()
                     .execute(
                         f'SELECT line, byte_offset, "column", reason, raw, record FROM read_parquet({literal(path)})'
@@ -317,38 +311,11 @@ class DuckDBEngine:
 
     def close(self) -> None:
         """Let go of DuckDB's memory."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._connections.close()
 
     @property
     def _scratch(self) -> Path:
         return self._lake.curated.scratch
-
-    def _open(self) -> DuckDBPyConnection:
-        if self._connection is None:
-            spill = self._scratch / "spill"
-            config: dict[str, str | bool | int | float | list[str]] = {
-                "memory_limit": self._memory,
-                "temp_directory": str(spill),
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-                "python_enable_replacements": False,
-            }
-            if self._threads:
-                config["threads"] = self._threads
-            self._connection = duckdb.connect(config=config)
-            self._connection.execute(_SESSION)
-        return self._connection
-
-    def _open_in_thread(self) -> DuckDBPyConnection:
-        """A connection of this thread to the same engine, with temporary tables of its own."""
-        with self._lock:
-            found: DuckDBPyConnection | None = getattr(self._threads_own, "connection", None)
-            if found is None:
-                found = self._threads_own.connection = self._open().cursor()
-                found.execute(_SESSION)
-        return found
 
     def _moved(self, path: Path) -> Path:
         """The file in the scratch folder of the zone that adopts it: zones may lie on different disks."""
@@ -367,7 +334,7 @@ class DuckDBEngine:
                 self._lake.curated.local([f"{view.dataset}/{file.path}" for file in view.files])
             )
             stack.enter_context(environment_faults(self._scratch))
-            connection = self._open()
+            connection = self._connections.shared()
             connection.execute(
                 f"CREATE OR REPLACE TEMP VIEW {identifier(view.dataset)} AS {view_query(DUCKDB, view, _parquet(view, paths))}"
             )

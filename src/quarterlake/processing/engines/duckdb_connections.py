@@ -1,0 +1,77 @@
+"""The embedded engine's connections: one DuckDB for whatever is large, and one of a single thread for each thread that writes small files."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from typing import TYPE_CHECKING
+
+import duckdb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+_SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
+_SMALL_MEMORY = "100MB"
+"""Enough for what small files hold at a time, many times over."""
+
+
+class Connections:
+    """Opened when first asked for. `memory` and `threads` bound the large one; each spills to a folder of its own in the scratch folder."""
+
+    def __init__(self, scratch: Callable[[], Path], *, memory: str, threads: int | None) -> None:
+        self._scratch = scratch
+        self._memory = memory
+        self._threads = threads
+        self._connection: DuckDBPyConnection | None = None
+        self._small: list[DuckDBPyConnection] = []
+        self._own = threading.local()
+        self._lock = threading.Lock()
+
+    def shared(self) -> DuckDBPyConnection:
+        """The connection of the calling pipeline."""
+        if self._connection is None:
+            self._connection = self._connect(self._memory, self._threads)
+        return self._connection
+
+    def in_thread(self) -> DuckDBPyConnection:
+        """A connection of this thread to the same engine, with temporary tables of its own."""
+        with self._lock:
+            found: DuckDBPyConnection | None = getattr(self._own, "connection", None)
+            if found is None:
+                found = self._own.connection = self.shared().cursor()
+                found.execute(_SESSION)
+        return found
+
+    def of_one_thread(self) -> DuckDBPyConnection:
+        """A connection of this thread to an engine of its own that has one thread: it writes records in their order, and asks nobody."""
+        with self._lock:
+            found: DuckDBPyConnection | None = getattr(self._own, "small", None)
+            if found is None:
+                found = self._own.small = self._connect(_SMALL_MEMORY, 1)
+                self._small.append(found)
+        return found
+
+    def close(self) -> None:
+        """Let go of DuckDB's memory."""
+        opened = [*self._small, *([self._connection] if self._connection is not None else [])]
+        self._connection, self._small, self._own = None, [], threading.local()
+        for connection in opened:
+            connection.close()
+
+    def _connect(self, memory: str, threads: int | None) -> DuckDBPyConnection:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": memory,
+            "temp_directory": str(self._scratch() / f"spill-{secrets.token_hex(4)}"),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,
+        }
+        if threads:
+            config["threads"] = threads
+        connection = duckdb.connect(config=config)
+        connection.execute(_SESSION)
+        return connection
