@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.reading import EVIDENCE, Reading
-from quarterlake.processing.cutting import Cut, Cutting, cut
+from quarterlake.processing.cutting import Cut, Cutting, Run, cut, cut_in_runs
 from quarterlake.processing.dialect_evidence import cells_of, choose_cutting, shown, with_line_ends
 from quarterlake.processing.layout import Cells, Head, lay_out
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _SAMPLE = 1 << 16
@@ -186,7 +186,7 @@ def _line_end(sample: bytes, first: Cut) -> bytes:
 
 def _first_records(sample: bytes, cutting: Cutting) -> tuple[list[Cut], list[Cells]]:
     """Records with their cells: a few where all have equally many fields, else more."""
-    cuts = cut(io.BytesIO(sample), cutting)
+    cuts = _cuts(sample, cutting)
     few = list(islice(cuts, _FEW_RECORDS))
     rows = [_cells(one, cutting) for one in few]
     if len({len(row) for row in rows}) > 1:
@@ -194,6 +194,13 @@ def _first_records(sample: bytes, cutting: Cutting) -> tuple[list[Cut], list[Cel
         few += more
         rows += [_cells(one, cutting) for one in more]
     return few, rows
+
+
+def _cuts(sample: bytes, cutting: Cutting) -> Iterator[Cut]:
+    first = next(cut(io.BytesIO(sample), cutting), None)
+    width = 0 if first is None else len(_cells(first, cutting))
+    for one in cut_in_runs(io.BytesIO(sample), cutting, width):
+        yield from one.cuts() if isinstance(one, Run) else (one,)
 
 
 def _cells(one: Cut, cutting: Cutting) -> Cells:

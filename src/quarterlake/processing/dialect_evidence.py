@@ -97,7 +97,7 @@ def _nothing_is_said(reading: Reading) -> bool:
 
 def _usual(sample: bytes, text: str) -> Choice | None:
     """The one delimiter that cuts every record into equally many fields, where quotes are the usual ones: most files."""
-    if b'\\"' in sample or _QUOTED_APOSTROPHE.search(sample):
+    if b'\\"' in sample or (b"'" in sample and _QUOTED_APOSTROPHE.search(sample)):
         return None
     regular = []
     for delimiter in DELIMITERS[:4]:

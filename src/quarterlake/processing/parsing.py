@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -126,22 +125,26 @@ class Parsing:
 
     def name_time(self, manifest: Manifest) -> str | None:
         """The instant that the file's name gives, where it is no vaguer than an ingest period."""
-        stamp = stamp_of(manifest)
-        if stamp is None or (stamp.end - stamp.start).days > _LONGEST_DAYS[self.ingest]:
-            return None
-        return stamp.start.isoformat()
+        stamp = self._placing_stamp(manifest)
+        return None if stamp is None else stamp.start.isoformat()
 
     def named_periods(self, landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]) -> frozenset[str]:
         """The ingest periods that the names of live files say, of those that could be read."""
-        return frozenset(
-            Period.of(stamp.start, self.ingest).name
+        stamps = {
+            self._placing_stamp(landing.manifest)
             for landing in landings
             if landing.is_live
             and (file := parsed.get(landing.manifest.sequence)) is not None
             and file.error is None
-            and self.name_time(landing.manifest) is not None
-            and (stamp := stamp_of(landing.manifest))
-        )
+        }
+        return frozenset(Period.of(stamp.start, self.ingest).name for stamp in stamps if stamp is not None)
+
+    def _placing_stamp(self, manifest: Manifest) -> NameTimestamp | None:
+        """The timestamp of the file's name, where it is no vaguer than an ingest period."""
+        stamp = stamp_of(manifest)
+        if stamp is None or (stamp.end - stamp.start).days > _LONGEST_DAYS[self.ingest]:
+            return None
+        return stamp
 
     def _id(self, manifest: Manifest, contract: Contract) -> str:
         return parsed_id(manifest.sha256, contract.parse_id, self._deciding_time(manifest, contract))
@@ -203,4 +206,4 @@ class Parsing:
 
 def stamp_of(manifest: Manifest) -> NameTimestamp | None:
     """The timestamp in a landed file's name."""
-    return timestamp_in(PurePosixPath(manifest.named_after).name)
+    return timestamp_in(manifest.named_after.rpartition("/")[2])
