@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 import tempfile
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -23,7 +23,7 @@ _CHUNK = 1 << 20
 _SMALL = 1 << 20
 """A file of no more bytes is copied ahead; a larger one costs so much that nothing is gained."""
 _AHEAD = 64
-_COPIERS = 8
+_COPIERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +53,15 @@ def copied_ahead(
 ) -> Iterator[tuple[SourceFile, Copy | None]]:
     """The files in their order, each with its copy where it is small and `is_new` says that its bytes must be put.
 
-    The disk is waited for side by side, and while some are landed the next are copied. A file that cannot be read has no copy: landing it says why.
+    The disk is waited for side by side. A file that cannot be read has no copy: landing it says why.
     """
-
-    def begun(some: Sequence[SourceFile]) -> dict[SourceFile, Future[Copy | None]]:
-        wanted = [file for file in some if (status := _status(file)) is not None and is_new(file, status)]
-        return {file: pool.submit(_copied, raw, file) for file in wanted}
-
     with ThreadPoolExecutor(_COPIERS) as pool:
-        batches = [files[at : at + _AHEAD] for at in range(0, len(files), _AHEAD)]
-        following = begun(batches[0]) if batches else {}
-        for at, some in enumerate(batches):
-            copies, following = following, begun(batches[at + 1]) if at + 1 < len(batches) else {}
+        for at in range(0, len(files), _AHEAD):
+            some = files[at : at + _AHEAD]
+            wanted = [file for file in some if (status := _status(file)) is not None and is_new(file, status)]
+            copies = dict(zip(wanted, pool.map(lambda file: _copied(raw, file), wanted), strict=True))
             for file in some:
-                copy = copies.get(file)
-                yield file, None if copy is None else copy.result()
+                yield file, copies.pop(file, None)
 
 
 def _status(file: SourceFile) -> os.stat_result | None:
