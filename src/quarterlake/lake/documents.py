@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from quarterlake.lake.stores import Store
 
 T = TypeVar("T", bound=msgspec.Struct)
-_WRITERS = 4
+_WRITERS = 8
 
 
 def write_once(store: Store, key: str, document: msgspec.Struct) -> bool:

@@ -61,7 +61,7 @@ _WORKERS = 2
 """Files or months worked on at a time: while one waits for Python or for its last row group, the engine reads the other."""
 _FEW_VALUES = 4_000_000
 _COPY = "_profiled"
-_WRITERS = 4
+_WRITERS = 8
 
 
 class DuckDBEngine:
