@@ -61,7 +61,7 @@ def pull(
         from quarterlake.client import Client
     except ImportError as missing:
         raise UsageError(
-            f"pull needs more than is installed ({missing}). Install it with `pip install 'quarterlake[client]'`."
+            f"pull needs more than is installed ({missing}). Install it with `pip install httpx`."
         ) from missing
     settings = read_settings({"QUARTERLAKE_URL": url, "QUARTERLAKE_KEY": key})
     with Client(settings.pull.url, settings.pull.key, cache=settings.cache) as client:

@@ -142,8 +142,8 @@ class Client:
         Without `aggregate` it is `summary`, or the only one. Every file is verified against its SHA-256, and downloaded once.
         Raises WrongUseError for an aggregate that is not there, and what `download` raises.
         """
-        parquet = _extra("pyarrow.parquet", "client")
-        arrow = _extra("pyarrow", "client")
+        parquet = _needed("pyarrow.parquet")
+        arrow = _needed("pyarrow")
         release = self.release(name, period).name
         linked = _Linked(lambda: self._linked_files(release))
         paths = self._fetched(linked, _chosen(linked.files, release, aggregate), _Unwatched())
@@ -151,14 +151,14 @@ class Client:
         return table
 
     def pandas(self, name: str, *, period: str = LATEST, aggregate: str | None = None) -> pd.DataFrame:
-        """The same as a pandas frame; needs the extra client-pandas."""
-        _extra("pandas", "client-pandas")
+        """The same as a pandas frame; needs pandas."""
+        _needed("pandas")
         frame: pd.DataFrame = self.load(name, period=period, aggregate=aggregate).to_pandas()
         return frame
 
     def polars(self, name: str, *, period: str = LATEST, aggregate: str | None = None) -> pl.DataFrame:
-        """The same as a Polars frame; needs the extra client-polars."""
-        polars = _extra("polars", "client-polars")
+        """The same as a Polars frame; needs Polars."""
+        polars = _needed("polars")
         frame: pl.DataFrame = polars.from_arrow(self.load(name, period=period, aggregate=aggregate))
         return frame
 
@@ -277,13 +277,14 @@ def _chosen(files: Sequence[LinkedFile], release: str, aggregate: str | None) ->
     return [file for file in files if file.aggregate == wanted]
 
 
-def _extra(module: str, extra: str) -> ModuleType:
+def _needed(module: str) -> ModuleType:
     """A package that only some need. Raises MissingExtraError, saying how it is installed."""
     try:
         return importlib.import_module(module)
     except ImportError as missing:
+        package = module.partition(".")[0]
         raise MissingExtraError(
-            f"This needs {module.partition('.')[0]}. Install it with `pip install 'quarterlake[{extra}]'`."
+            f"This needs {package}. Install it with `pip install {package}`."
         ) from missing
 
 

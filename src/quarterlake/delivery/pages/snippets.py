@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """Code for one tool; `needs` says what to install, `note` what else to know."""
+    """Code for one tool; `needs` says what to install and `where`, `note` what else to know."""
 
     tool: str
     code: str
     needs: str
+    where: str = ""
     note: str = ""
+
+
+_CHECKOUT = "in a checkout of quarterlake"
 
 
 def snippets(release: Release, base: str) -> Iterator[Snippet]:
@@ -39,17 +43,20 @@ client = Client("{base}", os.environ["QUARTERLAKE_KEY"])
     yield Snippet(
         "pandas",
         f'{client}frame = client.pandas("{release.name}"{chosen})',
-        "pip install 'quarterlake[client-pandas]'",
+        "pip install './client[pandas]'",
+        _CHECKOUT,
     )
     yield Snippet(
         "Polars",
         f'{client}frame = client.polars("{release.name}"{chosen})',
-        "pip install 'quarterlake[client-polars]'",
+        "pip install './client[polars]'",
+        _CHECKOUT,
     )
     yield Snippet(
         "DuckDB",
         f'{client}release = client.load("{release.name}"{chosen})\n\nimport duckdb\nduckdb.sql("SELECT * FROM release LIMIT 10")',
-        "pip install 'quarterlake[client]' duckdb",
+        "pip install ./client duckdb",
+        _CHECKOUT,
     )
     yield Snippet(
         "Spark",
@@ -59,7 +66,8 @@ from pyspark.sql import SparkSession
 
 spark = SparkSession.builder.getOrCreate()
 frame = spark.createDataFrame(client.load("{release.name}"{chosen}))""",
-        "pip install 'quarterlake[client]' 'pyspark>=4'",
+        "pip install ./client 'pyspark>=4'",
+        _CHECKOUT,
         "With the package io.delta:delta-sharing-spark of your Spark's version, executors read by themselves: "
         f'spark.read.format("deltaSharing").option("versionAsOf", {version}).load("profile.share#{table}").',
     )
@@ -67,13 +75,14 @@ frame = spark.createDataFrame(client.load("{release.name}"{chosen}))""",
         "delta-sharing",
         f'import delta_sharing\n\nframe = delta_sharing.load_as_pandas("profile.share#{table}", version={version})',
         "pip install delta-sharing",
-        f"profile.share is what `quarterlake keys create --profile` writes, for {base}{SHARING_PATH}. Version {version} of the table shows "
+        note=f"profile.share is what `quarterlake keys create --profile` writes, for {base}{SHARING_PATH}. Version {version} of the table shows "
         "the current releases of all periods as they were when this one was published; without it they are those of now.",
     )
     yield Snippet(
         "Shell",
         f'quarterlake pull {release.name} --url {base} --to data\n\ncurl --location --header "Authorization: Bearer $QUARTERLAKE_KEY" \\\n'
         f'  --remote-name --remote-header-name "{base}/v1/releases/{release.name}/files/0"',
-        "pip install 'quarterlake[client]'",
+        "pip install '.[client]'",
+        _CHECKOUT,
         "Every file is verified against its SHA-256 by `quarterlake pull`.",
     )
