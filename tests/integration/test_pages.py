@@ -61,7 +61,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     scene.declare(contract.replace("{name: email,", "{name: email, classification: pii,"))
     (root / "aggregates" / "sales").mkdir(parents=True)
     (root / "aggregates" / "sales" / "by_store.sql").write_text(
-        "SELECT store, count(*) AS n, sum(amount) AS total FROM sales GROUP BY store"
+        "SELECT store, count(*) AS n, sum(amount) AS total, max(email) AS contact FROM sales GROUP BY store"
     )
     header = [name for name, _ in columns]
 

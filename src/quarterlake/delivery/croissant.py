@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 from quarterlake.delivery.links import files_of
 from quarterlake.domain.periods import Period
-from quarterlake.domain.releases import release_name
+from quarterlake.domain.releases import hidden_columns, release_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from quarterlake.domain.contract import Contract
@@ -189,8 +189,9 @@ def _record_set(made: Aggregate, file: DataFile, named: str, contract: Contract)
     if key := _key(made, contract):
         described["key"] = [{"@id": f"{named}/{_identifier(name)}"} for name in key]
     meanings = {column.name: column.description for column in contract.columns if column.description}
+    hidden = hidden_columns(contract, made)
     source = {"@id": _identifier(file.path)}
-    return described | {"field": [_field(named, column, source, meanings) for column in made.columns]}
+    return described | {"field": [_field(named, column, source, meanings, hidden) for column in made.columns]}
 
 
 def _key(made: Aggregate, contract: Contract) -> tuple[str, ...]:
@@ -199,7 +200,11 @@ def _key(made: Aggregate, contract: Contract) -> tuple[str, ...]:
 
 
 def _field(
-    record_set: str, column: AggregateColumn, file: Mapping[str, str], meanings: Mapping[str, str]
+    record_set: str,
+    column: AggregateColumn,
+    file: Mapping[str, str],
+    meanings: Mapping[str, str],
+    hidden: Collection[str],
 ) -> dict[str, Any]:
     described = {
         "@type": "cr:Field",
@@ -211,6 +216,7 @@ def _field(
     about = [
         meanings.get(column.name, ""),
         f"Stored as {column.type}." if column.type.startswith("decimal") else "",
+        "Holds personal data (PII)." if column.name.casefold() in hidden else "",
     ]
     if text := " ".join(filter(None, about)):
         described["description"] = text

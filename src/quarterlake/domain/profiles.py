@@ -8,8 +8,6 @@ from collections.abc import Mapping
 
 import msgspec
 
-from quarterlake.domain.contract import Contract
-
 PROFILE_VERSION = "2"
 """Goes up whenever the same build would give another profile; profiles are then made anew, builds are not."""
 MOST_FREQUENT = 30
@@ -97,14 +95,9 @@ class TableProfile(msgspec.Struct, frozen=True):
         return next((column for column in self.columns if column.name == name), None)
 
     def without_values_of(self, hidden: frozenset[str]) -> "TableProfile":
-        """The same with counts alone of columns that have one of these names, in lower case."""
+        """The same with counts alone of columns that have one of these names, in lower case (`releases.hidden_columns`)."""
         columns = (c.without_values() if c.name.casefold() in hidden else c for c in self.columns)
         return msgspec.structs.replace(self, columns=tuple(columns))
-
-
-def pii_names(contract: Contract) -> frozenset[str]:
-    """The columns that are marked PII, in lower case: a column of such a name in an aggregate shows none of its values either."""
-    return frozenset(column.name.casefold() for column in contract.columns if column.pii)
 
 
 class RejectCount(msgspec.Struct, frozen=True):

@@ -25,11 +25,12 @@ class DataFile(msgspec.Struct, frozen=True):
     rows: int
 
 
-class AggregateColumn(msgspec.Struct, frozen=True):
-    """A column of an aggregate, its type as Delta Lake names it."""
+class AggregateColumn(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A column of an aggregate, its type as Delta Lake names it. `pii` says that it may show values of a column that is marked PII."""
 
     name: str
     type: str
+    pii: bool = False
 
 
 class Aggregate(msgspec.Struct, frozen=True):
@@ -123,6 +124,13 @@ class Release(msgspec.Struct, frozen=True):
     def table_version(self, aggregate: str) -> int:
         """The Delta version of one aggregate's table."""
         return next(t.version for t in self.tables if t.aggregate == aggregate)
+
+
+def hidden_columns(contract: Contract, aggregate: Aggregate) -> frozenset[str]:
+    """The columns of an aggregate whose values are shown nowhere, in lower case: those made from a column that is marked PII, or named like one."""
+    made = {column.name for column in aggregate.columns if column.pii}
+    named = {column.name for column in contract.columns if column.pii}
+    return frozenset(name.casefold() for name in made | named)
 
 
 def build_id(

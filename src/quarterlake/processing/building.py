@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from quarterlake import __version__
 from quarterlake.domain.drift import DriftKind, DriftPolicy, FileDrift
 from quarterlake.domain.ledger import ReleaseEntry, release_entry
 from quarterlake.domain.periods import Period, PeriodKind
-from quarterlake.domain.profiles import PROFILE_VERSION, Profile, RejectCount, pii_names
-from quarterlake.domain.releases import Build, Observations, build_id
+from quarterlake.domain.profiles import PROFILE_VERSION, Profile, RejectCount
+from quarterlake.domain.releases import Build, Observations, build_id, hidden_columns
 from quarterlake.lake import documents, keys
 from quarterlake.processing.engines.port import PeriodView
 from quarterlake.processing.ledgers import file_entries, live_replays, parts_by_file
 from quarterlake.processing.user_sql import UserAggregate, load_aggregates
+from quarterlake.processing.user_sql_lineage import showing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -84,7 +87,7 @@ def build(
     progress.start(f"aggregate {dataset} {period.name}", len(aggregates))
     made = []
     for aggregate in aggregates:
-        made.append(engine.aggregate(view, identity, aggregate))
+        made.append(_marked(engine.aggregate(view, identity, aggregate), aggregate, contract))
         progress.step(made[-1].name)
     profile = _profile(lake, engine, curated, view, identity, made)
     document = Build(
@@ -103,6 +106,18 @@ def build(
     )
     documents.write_once(lake.aggregated, keys.build(dataset, identity), document)
     return documents.read(lake.aggregated, keys.build(dataset, identity), Build) or document
+
+
+def _marked(made: Aggregate, aggregate: UserAggregate | None, contract: Contract) -> Aggregate:
+    """An aggregate with marks at the columns that may show values of a column that is marked PII; the summary has none, and the period's is ours."""
+    if aggregate is None:
+        return made
+    _, *result = (column.name for column in made.columns)
+    columns = [column.name for column in contract.columns]
+    marked = [column.name for column in contract.columns if column.pii]
+    found = showing(aggregate.sql, contract.dataset, columns, marked, result)
+    marks = (msgspec.structs.replace(c, pii=c.name in found) for c in made.columns)
+    return msgspec.structs.replace(made, columns=tuple(marks))
 
 
 def _ledger(curated: Curated, months: Sequence[CuratedMonth]) -> tuple[ReleaseEntry, ...]:
@@ -140,7 +155,6 @@ def _profile(
     if found is not None:
         return found
     records, by_day = engine.profile(view)
-    hidden = pii_names(view.contract)
     document = Profile(
         build=build,
         dataset=view.dataset,
@@ -148,7 +162,8 @@ def _profile(
         version=PROFILE_VERSION,
         records=records,
         aggregates=tuple(
-            engine.profile_aggregate(aggregate).without_values_of(hidden) for aggregate in aggregates
+            engine.profile_aggregate(aggregate).without_values_of(hidden_columns(view.contract, aggregate))
+            for aggregate in aggregates
         ),
         rows_by_month={month.month: month.rows for month in view.months},
         rows_by_day=by_day,

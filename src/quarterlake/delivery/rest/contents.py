@@ -16,7 +16,8 @@ from quarterlake.delivery.problems import Problem
 from quarterlake.delivery.rest.answers import CACHED, AggregateName, ReleaseName, cached
 from quarterlake.delivery.rest.statistics import StatisticsDocument, statistics_of
 from quarterlake.delivery.shelf import OnShelf
-from quarterlake.domain.profiles import PROFILE_VERSION, Profile, pii_names
+from quarterlake.domain.profiles import PROFILE_VERSION, Profile
+from quarterlake.domain.releases import hidden_columns
 from quarterlake.lake import keys
 
 if TYPE_CHECKING:
@@ -81,11 +82,11 @@ def preview_rows(
     offset: Annotated[int, Query(ge=0, le=10**12, description="The first row's number, from 0.")] = 0,
     length: Annotated[int, Query(ge=1, le=MOST_ROWS, description="How many rows.")] = MOST_ROWS,
 ) -> Response:
-    """Rows of an aggregate, a hundred at most. Columns that the contract marks as PII are left out."""
+    """Rows of an aggregate, a hundred at most. Columns that the contract marks as PII, and those made from them, are left out."""
     release = shelf.find(name)
     chosen = _aggregate(release, aggregate)
     parts.catalog.check_store()
-    found = preview(parts.store, chosen, pii_names(release.build.contract), offset, length)
+    found = preview(parts.store, chosen, hidden_columns(release.build.contract, chosen), offset, length)
     parts.accesses.record(shelf.caller, release, [file.path for file in found.files], "rows")
     document = RowsDocument(
         features=[

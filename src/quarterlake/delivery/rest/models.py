@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, Field
 
 from quarterlake.delivery.links import Link, files_of
+from quarterlake.domain.releases import hidden_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from quarterlake.domain.releases import DataFile, Release
+    from quarterlake.domain.releases import Aggregate, DataFile, Release
 
 _NEXT = Field(None, description="Hand it back as `page_token`; null on the last page.")
 
@@ -49,6 +50,9 @@ class ColumnDocument(BaseModel):
 
     name: str = Field(examples=["origin"])
     type: str = Field(description="As Delta Lake names it.", examples=["string"])
+    pii: bool = Field(
+        description="Whether it may show values of a column that the contract marks as PII.", examples=[False]
+    )
 
 
 class AggregateDocument(BaseModel):
@@ -128,13 +132,22 @@ class ReleaseDocument(BaseModel):
                 AggregateDocument(
                     aggregate=made.name,
                     rows=made.rows,
-                    columns=[ColumnDocument(name=column.name, type=column.type) for column in made.columns],
+                    columns=column_documents(release, made),
                     table_version=versions.get(made.name),
                 )
                 for made in release.build.aggregates
             ],
             files=file_documents(release),
         )
+
+
+def column_documents(release: Release, made: Aggregate) -> list[ColumnDocument]:
+    """The columns of one of a release's aggregates."""
+    hidden = hidden_columns(release.build.contract, made)
+    return [
+        ColumnDocument(name=column.name, type=column.type, pii=column.name.casefold() in hidden)
+        for column in made.columns
+    ]
 
 
 class ReleaseList(BaseModel):

@@ -10,11 +10,17 @@ from pydantic import BaseModel, Field
 from quarterlake.delivery.problems import Problem
 from quarterlake.delivery.rest.answers import CACHED, ReleaseName, cached
 from quarterlake.delivery.rest.datasets import RELEASE_DOCUMENTS
-from quarterlake.delivery.rest.models import ColumnDocument, FileDocument, ReleaseDocument, file_documents
+from quarterlake.delivery.rest.models import (
+    ColumnDocument,
+    FileDocument,
+    ReleaseDocument,
+    column_documents,
+    file_documents,
+)
 from quarterlake.delivery.shelf import OnShelf
 
 if TYPE_CHECKING:
-    from quarterlake.domain.releases import Aggregate, Release
+    from quarterlake.domain.releases import Release
 
 router = APIRouter(prefix="/v1/releases", tags=["releases"])
 
@@ -63,7 +69,7 @@ class ReleaseDiff(BaseModel):
     @classmethod
     def of(cls, before: Release, after: Release) -> ReleaseDiff:
         """The differences between two releases."""
-        old, new = ({made.name: made for made in r.build.aggregates} for r in (before, after))
+        old, new = ([made.name for made in r.build.aggregates] for r in (before, after))
         old_files, new_files = file_documents(before), file_documents(after)
         old_hashes, new_hashes = ({file.sha256 for file in files} for files in (old_files, new_files))
         old_rows, new_rows = (r.build.observations.rows_by_month for r in (before, after))
@@ -79,7 +85,7 @@ class ReleaseDiff(BaseModel):
                 for month in sorted({*old_rows, *new_rows})
                 if old_rows.get(month) != new_rows.get(month)
             ],
-            aggregates=[_change(name, old.get(name), new.get(name)) for name in {**old, **new}],
+            aggregates=[_change(before, after, name) for name in dict.fromkeys((*old, *new))],
             files_added=[file for file in new_files if file.sha256 not in old_hashes],
             files_removed=[file for file in old_files if file.sha256 not in new_hashes],
             files_kept=sum(file.sha256 in old_hashes for file in new_files),
@@ -116,19 +122,23 @@ def diff_releases(
     return cached(request, ReleaseDiff.of(before, release))
 
 
-def _change(name: str, old: Aggregate | None, new: Aggregate | None) -> AggregateChange:
-    before, after = ({c.name: c.type for c in made.columns} if made else {} for made in (old, new))
+def _change(earlier: Release, later: Release, name: str) -> AggregateChange:
+    old, new = (next((a for a in r.build.aggregates if a.name == name), None) for r in (earlier, later))
+    before, after = (
+        {column.name: column for column in column_documents(release, made)} if made else {}
+        for release, made in ((earlier, old), (later, new))
+    )
     hashes = [sorted(file.sha256 for file in made.files) if made else None for made in (old, new)]
     return AggregateChange(
         aggregate=name,
         changed=hashes[0] != hashes[1],
         rows_before=old.rows if old else None,
         rows_after=new.rows if new else None,
-        columns_added=[ColumnDocument(name=c, type=t) for c, t in after.items() if c not in before],
-        columns_removed=[ColumnDocument(name=c, type=t) for c, t in before.items() if c not in after],
+        columns_added=[column for name, column in after.items() if name not in before],
+        columns_removed=[column for name, column in before.items() if name not in after],
         columns_changed=[
-            ColumnChange(name=c, before=before[c], after=t)
-            for c, t in after.items()
-            if c in before and before[c] != t
+            ColumnChange(name=name, before=before[name].type, after=column.type)
+            for name, column in after.items()
+            if name in before and before[name].type != column.type
         ],
     )
