@@ -50,7 +50,7 @@ def create(
         Path | None,
         typer.Option(
             "--profile",
-            help="Write a profile file of Delta Sharing here; - prints it instead of the key.",
+            help="Write a profile file of Delta Sharing here, where no file is yet; - prints it instead of the key.",
             show_default=False,
         ),
     ] = None,

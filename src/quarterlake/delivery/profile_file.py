@@ -5,9 +5,7 @@ https://github.com/delta-io/delta-sharing/blob/main/PROTOCOL.md#profile-file-for
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -42,34 +40,29 @@ def profile_of(address: str, key: str, expires_at: datetime | None) -> Profile:
 
 @contextmanager
 def profile_written_to(path: Path) -> Iterator[Callable[[Profile], None]]:
-    """Give a function that writes a profile for its owner alone, in the place of an earlier one. The folder is tried first, so that no key is made in vain.
+    """Give a function that writes a profile for its owner alone. The file is made first, so that no key is made in vain, and taken away again where nothing is written.
 
-    Raises UsageError where the file cannot be written, or holds something else than a profile.
+    Raises UsageError where there is a file already, whose key would be lost with it, and where none can be made.
     """
-    if path.exists() and not _is_profile(path):
-        raise UsageError(f"{path} is there and is no profile; it was left as it is. Name another file.")
-    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise UsageError(
+            f"{path} is there already and was left as it is: a profile holds the only copy of its key. Name another file, or move this one away."
+        ) from None
     except OSError as refused:
         raise UsageError(f"{path} cannot be written: {refused.strerror}. Name another file.") from refused
+    is_written = False
 
     def write(profile: Profile) -> None:
+        nonlocal is_written
         os.write(handle, msgspec.json.format(msgspec.json.encode(profile), indent=2) + b"\n")
         os.fsync(handle)
-        staged.replace(path)
+        is_written = True
 
     try:
         yield write
     finally:
         os.close(handle)
-        with contextlib.suppress(FileNotFoundError):
-            staged.unlink()
-
-
-def _is_profile(path: Path) -> bool:
-    try:
-        msgspec.json.decode(path.read_bytes(), type=Profile)
-    except (OSError, msgspec.DecodeError):
-        return False
-    return True
+        if not is_written:
+            path.unlink(missing_ok=True)
