@@ -36,6 +36,7 @@ class Variable:
 
 MAX_THREADS = 256
 MAX_REQUESTS = 1_000_000
+MAX_DAYS = 36_500
 MIN_URL_SECONDS, MAX_URL_SECONDS = 10, 86_400
 # https://duckdb.org/docs/stable/configuration/pragmas.html#memory-limit: powers of 1000 (MB) or 1024 (MiB)
 _MEMORY = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?) *([KMGT])(I?B)?")
@@ -82,6 +83,11 @@ VARIABLES = (
         "QUARTERLAKE_REQUESTS_PER_MINUTE",
         "1200",
         "How many requests each key may send to the delivery API in a minute; 0 for no limit.",
+    ),
+    Variable(
+        "QUARTERLAKE_ACCESS_DAYS",
+        "400",
+        "How many days lines of the delivery API's ledger of accesses are kept, 36500 at most; 0 for ever.",
     ),
     Variable(
         "QUARTERLAKE_S3_PUBLIC_ENDPOINT",
@@ -187,6 +193,7 @@ class DeliveryOptions:
         signing: what download URLs are signed with.
         url_seconds: how long these work.
         requests_per_minute: what each key may send; 0 for no limit.
+        access_days: how long lines of the ledger of accesses are kept; 0 for ever.
     """
 
     key: str | None
@@ -196,6 +203,7 @@ class DeliveryOptions:
     signing: S3Options
     url_seconds: int
     requests_per_minute: int
+    access_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +257,7 @@ def read_settings(
             signing=_signing(value),
             url_seconds=_parsed(found["QUARTERLAKE_URL_SECONDS"], _url_seconds),
             requests_per_minute=_parsed(found["QUARTERLAKE_REQUESTS_PER_MINUTE"], _requests),
+            access_days=_parsed(found["QUARTERLAKE_ACCESS_DAYS"], _days),
         ),
         pull=PullOptions(value["QUARTERLAKE_URL"], value["QUARTERLAKE_KEY"] or None),
         contracts=Path(value["QUARTERLAKE_CONTRACTS"]),
@@ -335,6 +344,12 @@ def _requests(text: str) -> int:
     if not 0 <= (requests := int(text)) <= MAX_REQUESTS:
         raise ValueError(text)
     return requests
+
+
+def _days(text: str) -> int:
+    if not 0 <= (days := int(text)) <= MAX_DAYS:
+        raise ValueError(text)
+    return days
 
 
 def _is_gateway(text: str) -> bool:

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 if TYPE_CHECKING:
@@ -63,6 +64,21 @@ def restart(folder: Path, *, stop: bool) -> None:
         options = (folder / "data" / "postmaster.opts").read_text().split(None, 1)[1]
         words += ["-o", options.replace('"', "")]
     _run([control, *words, "-s", "-D", str(folder / "data")], _user())
+
+
+@contextlib.contextmanager
+def hanging(folder: Path) -> Iterator[None]:
+    """Stop all processes of the server of a folder where they are, and let them go on afterwards."""
+    first = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+    processes = [psutil.Process(first), *psutil.Process(first).children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 def _user() -> str | None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import stat
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
 
 from quarterlake.delivery.keyring import Keyring, create_key, install_first_key, revoke_key
 from quarterlake.delivery.keystore import Access, SqlKeyStore, open_keystore
+from quarterlake.delivery.retention import BATCH, Retention
 from quarterlake.domain.api_keys import ADMIN_ALL, READ_ALL, Scope
 from quarterlake.domain.errors import KeysUnavailableError, UnknownKeyError, UsageError
-from tests.integration.postgres_server import restart, running_postgres
+from tests.integration.postgres_server import hanging, restart, running_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,6 +116,25 @@ def test_the_ledger_keeps_what_was_given(store: SqlKeyStore) -> None:
     assert (older[0].at, older[0].files, older[0].name) == (NOW, ("a", "b"), "app")
 
 
+def test_the_ledger_forgets_what_is_older_than_it_has_to_be(store: SqlKeyStore, place: str) -> None:
+    ages = sorted((number % 40 for number in range(2 * BATCH + 200)), reverse=True)
+    other = open_keystore(place)
+    for number, age in enumerate(ages):
+        # Instants of other zones are told apart by what they mean.
+        at = (NOW - timedelta(days=age)).astimezone(timezone(timedelta(hours=number % 24 - 12)))
+        other.record(Access(at, "k", "app", "links", f"sales@2026-Q1.{number}", ("a",)))
+    assert store.forget(NOW - timedelta(days=100), BATCH) == 0
+    again = store.again()
+    retention = Retention(again, days=4)
+    assert retention.prune(NOW) == sum(age > 4 for age in ages) > 2 * BATCH
+    left = other.accesses(None, len(ages))
+    assert len(left) == sum(age <= 4 for age in ages)
+    assert min(access.at for access in left) == NOW - timedelta(days=4)
+    assert retention.prune(NOW) == 0
+    again.close()
+    other.close()
+
+
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     place = tmp_path / "keys.sqlite"
     opened = open_keystore(str(place))
@@ -142,6 +162,44 @@ def test_it_comes_back_with_its_server(postgres: tuple[str, Path]) -> None:
     restart(folder, stop=False)
     ring.refresh()
     assert ring.known(text) is not None
+    store.close()
+
+
+def test_a_statement_that_waits_for_a_lock_is_given_up(postgres: tuple[str, Path]) -> None:
+    import psycopg
+
+    store = open_keystore(postgres[0])
+    store.all()
+    with psycopg.connect(postgres[0]) as other:
+        other.execute("LOCK TABLE accesses IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(KeysUnavailableError, match="timeout"):
+            store.record(Access(NOW, "k", "app", "links", "sales@2026-Q1.1", ()))
+    store.record(Access(NOW, "k", "app", "links", "sales@2026-Q1.1", ()))
+    store.close()
+
+
+def test_a_database_that_hangs_is_a_database_that_is_away(postgres: tuple[str, Path]) -> None:
+    """Its processes are stopped: connections stay, and nothing answers. Nobody waits for those who came before."""
+    url, folder = postgres
+    store = open_keystore(url)
+    store.all()
+    said: list[str] = []
+
+    def ask() -> None:
+        try:
+            store.all()
+        except KeysUnavailableError as away:
+            said.append(str(away))
+
+    with hanging(folder):
+        threads = [threading.Thread(target=ask) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(said) == 5
+        assert any("has not answered" in each for each in said)
+    assert store.all() is not None
     store.close()
 
 

@@ -63,6 +63,8 @@ def test_an_empty_variable_is_as_good_as_none(name: str) -> None:
         ("QUARTERLAKE_DELIVERY_URL", "ftp://data.example.org"),
         ("QUARTERLAKE_DELIVERY_DOWNLOADS", "proxy"),
         ("QUARTERLAKE_REQUESTS_PER_MINUTE", "-1"),
+        ("QUARTERLAKE_ACCESS_DAYS", "-1"),
+        ("QUARTERLAKE_ACCESS_DAYS", "36501"),
         ("QUARTERLAKE_REQUESTS_PER_MINUTE", "many"),
     ],
 )

@@ -23,6 +23,7 @@ from quarterlake.delivery.observing import Observed
 from quarterlake.delivery.pages import routes as pages
 from quarterlake.delivery.parts import Parts
 from quarterlake.delivery.rest import routers
+from quarterlake.delivery.retention import Retention
 from quarterlake.delivery.signing import Signer
 from quarterlake.lake.folder import FolderStore
 from quarterlake.web.access import LimitedBodies
@@ -53,12 +54,14 @@ def create_app(store: Store, options: DeliveryOptions, keystore: KeyStore, *, is
     if options.key is not None:
         install_first_key(keystore, options.key, datetime.now(UTC))
     parts = _assembled(store, options, keystore, is_open=is_open)
+    retention = Retention(keystore.again(), options.access_days).start()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         parts.catalog.close()
         parts.keyring.close()
+        retention.close()
 
     app = FastAPI(
         title="quarterlake delivery",

@@ -67,8 +67,14 @@ class KeyStore(Protocol):
     def accesses(self, before: int | None, limit: int) -> list[Access]:
         """Lines of the ledger, newest first, from before a line's number."""
 
+    def forget(self, before: datetime, most: int) -> int:
+        """Remove lines of the ledger from before an instant, so many at most; how many were removed, 0 when none are left."""
+
     def secret(self) -> bytes:
         """The server's secret, which is made once."""
+
+    def again(self) -> KeyStore:
+        """The same store on a connection of its own."""
 
     def close(self) -> None:
         """End the connection."""
@@ -153,6 +159,14 @@ class SqlKeyStore:
             for number, at, key_id, name, what, release, files in rows
         ]
 
+    def forget(self, before: datetime, most: int) -> int:
+        """See KeyStore. Lines are numbered as they come, so only the oldest are looked at, whatever the ledger's length."""
+        oldest = "SELECT id, at FROM accesses ORDER BY id LIMIT ?"
+        return self._changed(
+            f"DELETE FROM accesses WHERE id IN (SELECT id FROM ({oldest}) AS oldest WHERE at < ?)",
+            (most, _text(before)),
+        )
+
     def secret(self) -> bytes:
         """See KeyStore. Of servers that start at the same time the first makes it."""
         self._changed(
@@ -161,6 +175,10 @@ class SqlKeyStore:
         )
         [[value]] = self._rows("SELECT value FROM secrets WHERE name = 'signing'")
         return bytes.fromhex(value)
+
+    def again(self) -> SqlKeyStore:
+        """See KeyStore."""
+        return SqlKeyStore(self._connect, self._errors, self._place, sqlite=self._sqlite)
 
     def close(self) -> None:
         """See KeyStore."""
@@ -180,7 +198,7 @@ class SqlKeyStore:
     @contextlib.contextmanager
     def _executed(self, statement: str, values: Sequence[object]) -> Iterator[Any]:
         written = statement if self._sqlite else statement.replace("?", "%s")
-        with self._turn:
+        with self._taken():
             try:
                 if self._connection is not None and not self._sqlite and self._connection.closed:
                     self._connection = None
@@ -195,6 +213,18 @@ class SqlKeyStore:
                 raise KeysUnavailableError(
                     f"The database of API keys, {self._place}, cannot be used: {lost}. Check QUARTERLAKE_DELIVERY_DATABASE and that it is there."
                 ) from lost
+
+    @contextlib.contextmanager
+    def _taken(self) -> Iterator[None]:
+        """The connection for this caller alone; who waits for one that hangs does not wait for everybody before."""
+        if not self._turn.acquire(timeout=_WAIT_SECONDS):
+            raise KeysUnavailableError(
+                f"The database of API keys, {self._place}, does not answer. Check that it is there and not locked."
+            )
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def _prepared(self, connection: Any) -> Any:
         serial = "INTEGER PRIMARY KEY" if self._sqlite else "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
@@ -236,15 +266,14 @@ def _sqlite(path: Path) -> sqlite3.Connection:
 def _postgres(url: str) -> SqlKeyStore:
     try:
         import psycopg
+
+        from quarterlake.delivery.postgres import connected
     except ImportError as missing:
         raise UsageError(
             f"Keys in PostgreSQL need more than is installed ({missing}). Install it with `pip install 'quarterlake[delivery]'`."
         ) from missing
 
-    def connect() -> Any:
-        return psycopg.connect(url, autocommit=True, connect_timeout=_WAIT_SECONDS)
-
-    return SqlKeyStore(connect, psycopg.Error, "in PostgreSQL", sqlite=False)
+    return SqlKeyStore(lambda: connected(url, _WAIT_SECONDS), psycopg.Error, "in PostgreSQL", sqlite=False)
 
 
 def _text(instant: datetime | None) -> str | None:
