@@ -236,6 +236,11 @@ class Settings:
     spark: SparkOptions
     all: tuple[Setting, ...]
 
+    @property
+    def keys_lie_in_the_lake(self) -> bool:
+        """Whether API keys lie beside the zones of a lake in a folder, since no other place was set."""
+        return self.delivery.database == _beside_zones(self.lake)
+
 
 def read_settings(
     given: Mapping[str, str | None] | None = None, environment: Mapping[str, str] | None = None
@@ -367,10 +372,15 @@ def _address(text: str) -> str | None:
 
 def _database(lake: str, environment: Mapping[str, str]) -> str:
     """Where keys lie unless that is set: beside a folder's zones, in none of them."""
-    if "://" not in lake:
-        return str(Path(lake.partition("{zone}")[0]).expanduser() / "delivery.sqlite")
+    if (beside := _beside_zones(lake)) is not None:
+        return beside
     state = environment.get("XDG_STATE_HOME") or f"{environment.get('HOME', '.')}/.local/state"
     return str(Path(state) / "quarterlake" / "delivery.sqlite")
+
+
+def _beside_zones(lake: str) -> str | None:
+    """The place beside a folder's zones; None for a lake on S3."""
+    return None if "://" in lake else str(Path(lake.partition("{zone}")[0]).expanduser() / "delivery.sqlite")
 
 
 def _path(text: str) -> Path | None:

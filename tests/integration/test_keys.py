@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,9 +15,9 @@ import pytest
 from quarterlake.delivery.keystore import Access, open_keystore
 from quarterlake.delivery.retention import BATCH
 from tests.integration.conftest import LakeTarget
-from tests.integration.lakes import Scene
+from tests.integration.lakes import Scene, names
 from tests.integration.postgres_server import hanging, running_postgres
-from tests.integration.test_delivery import KEY, delivering, document, eventually, keys
+from tests.integration.test_delivery import KEY, delivering, document, environment_of, eventually, keys
 from tests.integration.test_service import QUARTER
 
 if TYPE_CHECKING:
@@ -73,6 +75,36 @@ def test_keys_of_one_name_are_rotated(scene: Scene) -> None:
     keys(scene, "create", "--name", "app", "--profile", str(scene.root / "third.share"))
     assert len(live(scene)) == 2
     keys(scene, "create", "--name", "other")
+
+
+def test_a_mistyped_lake_is_refused_and_nothing_is_made(scene: Scene, tmp_path: Path) -> None:
+    mistyped = tmp_path / "lakee"
+    (tmp_path / "other").mkdir()
+    for verb in (["serve", "--open"], ["keys", "list"], ["keys", "create", "--name", "app"]):
+        for place in (str(mistyped), str(tmp_path / "other"), f"{mistyped}/{{zone}}/x"):
+            environment = environment_of(scene)
+            del environment["QUARTERLAKE_DELIVERY_DATABASE"]
+            done = subprocess.run(
+                [sys.executable, "-m", "quarterlake.cli", *verb, "--lake", place],
+                env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+            )  # fmt: skip
+            assert done.returncode == 2
+            assert f"There is no lake at {place}" in done.stderr
+            assert "quarterlake run" in done.stderr
+    assert not mistyped.exists()
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_a_lake_without_a_release_is_served(scene: Scene) -> None:
+    scene.put_months(QUARTER[0])
+    scene.run()
+    assert not names(scene.run().published)
+    with delivering(scene) as delivery, delivery.client(KEY) as client:
+        assert document(client, "datasets")["datasets"] == []
+        assert client.get("/readyz").status_code == 200
+        scene.put_months(*QUARTER)
+        scene.run()
+        eventually(lambda: bool(document(client, "datasets")["datasets"]))
 
 
 def test_while_the_database_hangs_every_answer_is_503(

@@ -131,9 +131,12 @@ def revoke(
 
 def _opened(lake: str | None) -> tuple[KeyStore, DeliveryOptions]:
     from quarterlake.delivery.keystore import open_keystore
+    from quarterlake.lake.location import check_there
 
-    options = settings_of(lake, None, None).delivery
-    return open_keystore(options.database), options
+    settings = settings_of(lake, None, None)
+    if settings.keys_lie_in_the_lake:
+        check_there(settings.lake)
+    return open_keystore(settings.delivery.database), settings.delivery
 
 
 def _instant(text: str, now: datetime) -> datetime:

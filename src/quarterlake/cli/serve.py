@@ -22,7 +22,7 @@ def serve(
 ) -> None:
     """Serve the delivery API: releases, and URLs that download them. /docs shows it."""
     from quarterlake.domain.errors import UsageError
-    from quarterlake.lake.location import open_lake
+    from quarterlake.lake.location import check_there, open_lake
 
     try:
         from quarterlake.delivery.access import LOOPBACK
@@ -38,6 +38,7 @@ def serve(
             f"--open lets in everybody who reaches {host}. Leave it out, or listen on 127.0.0.1."
         )
     settings = settings_of(lake, None, None)
+    check_there(settings.lake)
     keys = open_keystore(settings.delivery.database)
     with open_lake(settings.lake, settings.s3, settings.scratch) as opened:
         app = create_app(opened.aggregated, settings.delivery, keys, is_open=is_open)

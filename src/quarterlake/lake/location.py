@@ -83,6 +83,28 @@ def open_lake(url: str, s3: S3Options | Mapping[str, S3Options], scratch: Path |
     return Lake(raw, curated, aggregated, url)
 
 
+def check_there(url: str) -> None:
+    """See that a lake in a folder is there: one of its zones at least, empty or not. A lake on S3 is not asked.
+
+    Raises:
+        UsageError: there is none, or the URL is none of a lake.
+    """
+    template = _template(url)
+    places = [Path(template.replace(_ZONE, zone)).absolute() for zone in ZONES]
+    if not template.startswith("s3://") and not any(map(_is_folder, places)):
+        raise UsageError(
+            f"There is no lake at {url}: none of {', '.join(map(str, places))} is a folder. Correct --lake or QUARTERLAKE_LAKE, "
+            "mount the disk, or make the lake first with `quarterlake run`."
+        )
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _store(place: str, s3: S3Options, scratch: Path | None) -> Store:
     return _s3_store(place, s3, scratch) if place.startswith("s3://") else FolderStore(Path(place))
 
