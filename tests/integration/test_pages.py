@@ -80,6 +80,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     put("sales_2025-12.csv", "2025-12", 5)
     put("sales_2026-04.csv", "2026-04", 7)
     scene.put("sales_2026-05.csv", b"PAR1 and then nothing")
+    scene.put("sales_2026-06.csv", b"secret words,2026-06-01T00:00:00Z,north,1.00,x@example.org\n" * 2)
     scene.run()
     with delivering(scene, "--open") as served, httpx.Client(base_url=served.url) as client:
         assert client.get(f"/releases/{RELEASE}").status_code == 200, client.get("/").text
@@ -293,8 +294,16 @@ def test_the_code_that_pages_show_loads_the_release(site: Site, monkeypatch: pyt
             names["client"].close()
 
 
+def test_the_first_page_tells_what_waits_from_what_a_gate_stopped(site: Site) -> None:
+    text = re.sub(r"<[^>]+>", " ", httpx.get(f"{site.url}/").text)
+    words = " ".join(text.split())
+    assert "stopped 2025-Q4 by reject_ratio" in words
+    assert "waiting 2026-Q2" in words
+
+
 def test_no_page_holds_a_rejected_text_or_a_value_of_pii(site: Site) -> None:
     with httpx.Client(base_url=site.url) as client:
+        assert "sales_2026-06.csv has none of the columns" in client.get("/datasets/sales").text
         for path in PAGES:
             text = client.get(path).text
             assert "secret words" not in text

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from quarterlake.domain.errors import MisreadError
 from quarterlake.processing.contracts import infer
+from quarterlake.processing.faults import reading
 from tests.integration.conftest import LakeTarget
 from tests.integration.lakes import Scene
 from tests.integration.test_formats import NAME, Parsed, opened_connection, parse
@@ -171,6 +173,7 @@ def test_mixed_line_ends_are_read(
         (b'[{"a": 1}, {"a": 2}', "do not match"),
         (b'[{"a": 1}] [{"a": 2}]', ""),
         (b"c,d\n1,2\n", "has none of the columns"),
+        (b"7,confidential\n8,private\n", "has none of the columns"),
         (b'"a"x,b\n1,x\n', ""),
         (b"", "is empty"),
     ],
@@ -183,7 +186,25 @@ def test_a_file_that_cannot_be_read_is_refused_by_name(
     assert NAME in error
     assert said in error
     assert str(tmp_path) not in error, "a path of the scratch folder says nothing to the user"
+    assert "confidential" not in error, "without a header the first record is read as one"
     assert found.document.records == 0
+
+
+def test_an_error_of_the_engine_quotes_no_value(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    place = tmp_path / "1.json"
+    place.write_text('{"a": 1}\n{"a": 2 confidential}\n')
+    for query in (
+        "SELECT CAST('O''Brien confidential' AS INTEGER)",
+        "SELECT CAST('confidential \"x\"' AS DATE)",
+        f"SELECT * FROM read_json('{place}', format = 'newline_delimited')",
+    ):
+        with pytest.raises(MisreadError) as refused, reading(NAME, place):
+            connection.execute(query).fetchall()
+        assert str(refused.value).startswith(f"{NAME} cannot be read: ")
+        assert "confidential" not in str(refused.value)
+    assert f"Malformed JSON in file {NAME}, at byte" in str(refused.value)
 
 
 def test_a_file_without_the_record_time_is_refused(

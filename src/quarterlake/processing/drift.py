@@ -58,9 +58,11 @@ class Met:
 def meet(name: str, relation: Relation, contract: Contract, *, ordered: bool) -> Met:
     """Hold a file's columns to its contract; `ordered` says whether its format gives them an order.
 
-    Raises DriftError where the contract refuses the file.
+    Raises DriftError where the contract refuses the file, and UnreadableFileError where it has none of the contract's columns.
     """
     matched = match_columns(relation, contract)
+    if not matched:
+        raise nothing_matched(name, contract)
     found = list(_differences(relation, contract, matched, ordered=ordered))
     if refused := next((drift for drift in found if drift.policy is DriftPolicy.REJECT_FILE), None):
         raise DriftError(name, refused)
@@ -74,6 +76,15 @@ def meet(name: str, relation: Relation, contract: Contract, *, ordered: bool) ->
         drift=tuple(found),
         rules=tuple(_rule(drift, relation) for drift in found if drift.policy is DriftPolicy.REJECT_ROW),
         filled=_filled(contract),
+    )
+
+
+def nothing_matched(name: str, contract: Contract) -> UnreadableFileError:
+    """The error for a file with none of the contract's columns. It does not say the file's own: without a header they are its first record."""
+    wanted = _some([column.source for column in contract.columns])
+    return UnreadableFileError(
+        f"{name} has none of the columns that the contract of {contract.dataset} names ({wanted}). Has it a header? "
+        "`quarterlake inspect FILE` shows what is read as one; send it with these names, or correct the contract."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_HERE = "\0"
+_QUOTED = re.compile(r"""(?<!\w)'.*'(?!\w)|".*\"""")
 _NO_ROOM = ("no space left", "disk quota", "could not write", "file too large")
 
 
@@ -61,7 +64,9 @@ def reading(name: str, path: Path) -> Iterator[None]:
     ):
         raise
     except duckdb.Error as fault:
-        said = _first_line(fault).replace(str(path), name)
+        # What it quotes beside the file's name may be a value, and errors are shown to those who may not see any.
+        said = _first_line(fault).replace(f'"{path}"', _HERE).replace(str(path), _HERE)
+        said = _QUOTED.sub('"…"', said).replace(_HERE, name)
         raise MisreadError(f"{name} cannot be read: {said}", said) from fault
 
 

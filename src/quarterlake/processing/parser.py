@@ -21,7 +21,7 @@ from quarterlake.domain.periods import MAX_YEAR, MIN_YEAR
 from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.processing.casts import local_instant, misfits, stored
 from quarterlake.processing.contradictions import refuse_contradicted
-from quarterlake.processing.drift import DriftError, Met, counted, meet, type_drift
+from quarterlake.processing.drift import DriftError, Met, counted, meet, nothing_matched, type_drift
 from quarterlake.processing.faults import reading
 from quarterlake.processing.misfits import Explained, explain_misfits
 from quarterlake.processing.rejects import survey_records, write_rejects
@@ -111,7 +111,7 @@ def _parse(
     contract = job.contract
     met = meet(job.name, relation, contract, ordered=source.format in _ORDERED)
     matched = met.matched
-    check_matched(job, relation, matched)
+    check_matched(job, matched)
     staged = scratch / f"{job.id}.staged.parquet"
     connection.execute(f"DROP TABLE IF EXISTS {DROPPED}; DROP TABLE IF EXISTS {DROPPED_SCANS}")
     present = [column for column in contract.columns if column.name in matched]
@@ -208,14 +208,11 @@ def local_times(connection: DuckDBPyConnection, contract: Contract) -> Iterator[
         connection.execute("SET TimeZone = 'UTC'")
 
 
-def check_matched(job: ParseJob, relation: Relation, matched: Mapping[str, SourceColumn]) -> None:
+def check_matched(job: ParseJob, matched: Mapping[str, SourceColumn]) -> None:
     """Raise UnreadableFileError where a file lacks the columns without which none of its records counts."""
     contract = job.contract
     if not matched:
-        names = ", ".join(column.name for column in relation.columns[:20])
-        raise UnreadableFileError(
-            f"{job.name} has none of the columns that the contract of {contract.dataset} names; it has: {names}."
-        )
+        raise nothing_matched(job.name, contract)
     if contract.record_time is not None and contract.record_time not in matched:
         raise UnreadableFileError(
             f"{job.name} lacks the column {contract.record_time}, which puts the records of {contract.dataset} into periods."

@@ -116,7 +116,7 @@ def _member(connection: DuckDBPyConnection, job: ParseJob, scratch: Path, stack:
         ):
             return None
         met = meet(job.name, relation, contract, ordered=True)
-        check_matched(job, relation, met.matched)
+        check_matched(job, met.matched)
         if met.rules or met.filled:
             return None
         return _Member(job, source, relation, met, survey_records(connection, source, relation).records)

@@ -49,8 +49,16 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
+class StoppedPeriod:
+    """A period whose build was stopped, and the gates that did."""
+
+    period: str
+    gates: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetCard:
-    """A data set at a glance."""
+    """A data set at a glance: also the periods that wait for records, and those that gates stopped."""
 
     name: str
     latest: Release
@@ -59,6 +67,7 @@ class DatasetCard:
     columns: int
     months: tuple[int, ...]
     waits: tuple[str, ...]
+    stopped: tuple[StoppedPeriod, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +152,7 @@ def dataset_cards(shelf: Shelf) -> list[DatasetCard]:
 def _card(catalog: Catalog, dataset: str, outlook: Outlook | None) -> DatasetCard:
     releases = catalog.releases(dataset)
     latest = releases[-1]
-    waits = tuple(p.period for p in outlook.periods if p.waits_for or p.stopped_by) if outlook else ()
+    periods = outlook.periods if outlook else ()
     return DatasetCard(
         name=dataset,
         latest=latest,
@@ -151,7 +160,12 @@ def _card(catalog: Catalog, dataset: str, outlook: Outlook | None) -> DatasetCar
         periods=len({release.period for release in releases}),
         columns=len(latest.build.contract.columns),
         months=tuple(count for _, count in months_of(current_of(releases))),
-        waits=waits,
+        waits=tuple(p.period for p in periods if p.waits_for and not p.stopped_by),
+        stopped=tuple(
+            StoppedPeriod(p.period, tuple(stop.gate for stop in p.stopped_by))
+            for p in periods
+            if p.stopped_by
+        ),
     )
 
 
