@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from quarterlake.domain.errors import DiskFullError, IntegrityError, StoreUnavailableError, UsageError
 from quarterlake.lake.folder import FolderStore
 from quarterlake.lake.location import ZONES, Lake, open_lake
-from quarterlake.lake.s3_options import S3Options
+from quarterlake.lake.s3_options import S3Options, S3Patience
 from quarterlake.lake.stores import checked_key
 
 if TYPE_CHECKING:
@@ -418,6 +418,21 @@ def test_an_unreachable_endpoint_is_named(tmp_path: Path) -> None:
     assert f"Cannot use s3://lakes/raw on {options.endpoint}" in str(raised.value)
     assert "Check that the server is running" in str(raised.value)
     assert "the secret" not in str(raised.value)
+
+
+def test_a_server_that_says_nothing_is_given_up(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        options = S3Options(
+            f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "key",
+            "the secret",
+            patience=S3Patience(retry_seconds=1, silent_seconds=1),
+        )
+        with (
+            open_lake("s3://lakes", options, tmp_path) as lake,
+            pytest.raises(StoreUnavailableError, match="Check that the server is running"),
+        ):
+            lake.raw.ping()
 
 
 def test_the_options_win_over_the_environment(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -23,6 +24,7 @@ def serve(
     """Serve the delivery API: releases, and URLs that download them. /docs shows it."""
     from quarterlake.domain.errors import UsageError
     from quarterlake.lake.location import check_there, open_lake
+    from quarterlake.lake.s3_options import HASTY
 
     try:
         from quarterlake.delivery.access import LOOPBACK
@@ -40,7 +42,8 @@ def serve(
     settings = settings_of(lake, None, None)
     check_there(settings.lake)
     keys = open_keystore(settings.delivery.database)
-    with open_lake(settings.lake, settings.s3, settings.scratch) as opened:
+    s3 = {zone: replace(options, patience=HASTY) for zone, options in settings.s3.items()}
+    with open_lake(settings.lake, s3, settings.scratch) as opened:
         app = create_app(opened.aggregated, settings.delivery, keys, is_open=is_open)
         serve_app(app, host, port, connections=_CONNECTIONS)
     keys.close()

@@ -45,9 +45,9 @@ _STREAM_CHUNK = _MIB
 _UPLOAD_PART = 8 * _MIB  # of at most 10,000 parts, so objects of up to 78 GiB
 _UPLOADS = 4
 # The time for a whole request has to cover a big body on a slow line; a silent peer is noticed by the reads.
-_CLIENT: ClientConfig = {"connect_timeout": "5s", "read_timeout": "60s", "timeout": "1h"}
+_CLIENT: ClientConfig = {"connect_timeout": "5s", "timeout": "1h"}
 _MAX_RETRIES = 4
-_RETRY_SECONDS = 60
+_LONGEST_PAUSE = 15
 _NO_BUCKET = "NoSuchBucket"
 _REFUSED = ("403 Forbidden", "401 Unauthorized")
 _ROLE_SERVER = "169.254."  # asked where no credentials are given
@@ -258,6 +258,7 @@ def _client(bucket: str, prefix: str, options: S3Options) -> obstore.store.S3Sto
         "virtual_hosted_style_request": False,
         "conditional_put": "etag",
     }
+    patience = options.patience
     if options.endpoint is not None:
         # Under the more specific name, or AWS_ENDPOINT_URL_S3 in the environment would win.
         config["aws_endpoint_url_s3"] = options.endpoint
@@ -271,8 +272,16 @@ def _client(bucket: str, prefix: str, options: S3Options) -> obstore.store.S3Sto
         bucket,
         prefix=prefix or None,
         config=config,
-        client_options={**_CLIENT, "allow_http": options.allow_http},
-        retry_config={"max_retries": _MAX_RETRIES, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)},
+        client_options={
+            **_CLIENT,
+            "read_timeout": f"{patience.silent_seconds}s",
+            "allow_http": options.allow_http,
+        },
+        retry_config={
+            "max_retries": _MAX_RETRIES,
+            "retry_timeout": timedelta(seconds=patience.retry_seconds),
+            "backoff": {"max_backoff": timedelta(seconds=min(_LONGEST_PAUSE, patience.retry_seconds / 2))},
+        },
     )
 
 
