@@ -145,7 +145,7 @@ spark-jars-lock: ## Remake spark/jars.lock after a change of spark/pom.xml
 clean: ## Remove the environment and all that was made here, except lakes, data and contracts
 	rm -rf $(VENV) $(VENV)-lock $(VENV)-airflow .mermaid .spark-jars bench/.work demo/.work dist .coverage .coverage.* \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
-	find src tests demo bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests demo bench client -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
 help: ## Show this

@@ -72,7 +72,8 @@ VARIABLES = (
     Variable(
         "QUARTERLAKE_DELIVERY_URL",
         "",
-        "The delivery API's address as its callers see it, such as https://data.example.org; empty for the one that they called.",
+        "The delivery API's address as its callers see it, such as https://data.example.org or https://example.org/data; empty for the one "
+        "that they called.",
     ),
     Variable(
         "QUARTERLAKE_DELIVERY_DOWNLOADS",
@@ -204,6 +205,11 @@ class DeliveryOptions:
     url_seconds: int
     requests_per_minute: int
     access_days: int
+
+    @property
+    def root(self) -> str:
+        """The path that all of the API's paths begin with as callers see them: that of `url`, empty or such as `/data`."""
+        return urlsplit(self.url or "").path.rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from quarterlake.delivery.metrics import Metrics
 from quarterlake.delivery.observing import Observed
 from quarterlake.delivery.pages import routes as pages
 from quarterlake.delivery.parts import Parts
+from quarterlake.delivery.prefixed import Prefixed
 from quarterlake.delivery.rest import routers
 from quarterlake.delivery.retention import Retention
 from quarterlake.delivery.signing import Signer
@@ -75,6 +76,8 @@ def create_app(store: Store, options: DeliveryOptions, keystore: KeyStore, *, is
     app.add_middleware(Heads)
     app.add_middleware(LimitedBodies, most=_LARGEST_BODY)
     app.add_middleware(Observed, metrics=parts.metrics)
+    if options.root:
+        app.add_middleware(Prefixed, root=options.root)
     problems.install(app)
     for router in (*routers, gateway.router, health.router, docs_page.router):
         app.include_router(router)
@@ -117,7 +120,11 @@ def _assembled(store: Store, options: DeliveryOptions, keystore: KeyStore, *, is
 def _schema(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         made = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            servers=[{"url": root}] if (root := app.state.parts.options.root) else None,
         )
         problems.describe_problems(made)
         _describe_security(made)

@@ -22,9 +22,11 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/login", operation_id="login_page")
-async def show_login(target: Annotated[str, Query(max_length=_LONGEST_TARGET)] = "/") -> HTMLResponse:
+async def show_login(
+    parts: OnParts, target: Annotated[str, Query(max_length=_LONGEST_TARGET)] = "/"
+) -> HTMLResponse:
     """The login page."""
-    return _page(None, target, 200)
+    return _page(parts, None, target, 200)
 
 
 @router.post("/login", operation_id="login")
@@ -38,13 +40,14 @@ async def login(request: Request, parts: OnParts) -> Response:
     key, target = (form.get(name, [""])[0].strip() for name in ("key", "target"))
     begun = await parts.door.begin_session(key)
     if begun is None:
-        return _page("This key opens nothing: it is wrong, expired or revoked.", target, 401)
+        return _page(parts, "This key opens nothing: it is wrong, expired or revoked.", target, 401)
     cookie, seconds = begun
-    response = RedirectResponse(_local(target), 303, {"Cache-Control": "no-store"})
+    response = RedirectResponse(f"{parts.options.root}{_local(target)}", 303, {"Cache-Control": "no-store"})
     response.set_cookie(
         SESSION_COOKIE,
         cookie,
         max_age=seconds,
+        path=parts.options.root or "/",
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https" or (parts.options.url or "").startswith("https:"),
@@ -56,8 +59,9 @@ async def login(request: Request, parts: OnParts) -> Response:
 async def logout(request: Request, parts: OnParts) -> Response:
     """End the session of this browser."""
     _check_origin(request, parts)
-    response = RedirectResponse("/login", 303, {"Cache-Control": "no-store"})
-    response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
+    root = parts.options.root
+    response = RedirectResponse(f"{root}/login", 303, {"Cache-Control": "no-store"})
+    response.delete_cookie(SESSION_COOKIE, path=root or "/", httponly=True, samesite="strict")
     return response
 
 
@@ -70,7 +74,8 @@ def install(app: FastAPI) -> None:
 async def _to_login(request: Request, _error: Exception) -> Response:
     query = f"?{request.url.query}" if request.url.query else ""
     target = f"{request.url.path}{query}"[:_LONGEST_TARGET]
-    return RedirectResponse(f"/login?target={quote(target, safe='/')}", 303, {"Cache-Control": "no-store"})
+    login = f"{request.app.state.parts.options.root}/login?target={quote(target, safe='/')}"
+    return RedirectResponse(login, 303, {"Cache-Control": "no-store"})
 
 
 def _check_origin(request: Request, parts: Parts) -> None:
@@ -92,7 +97,9 @@ def _local(target: str) -> str:
     return target if is_local else "/"
 
 
-def _page(problem: str | None, target: str, status: int) -> HTMLResponse:
-    shown = page("login.html", status, problem=problem, target=_local(target), caller=None)
+def _page(parts: Parts, problem: str | None, target: str, status: int) -> HTMLResponse:
+    shown = page(
+        "login.html", parts.options.root, status, problem=problem, target=_local(target), caller=None
+    )
     shown.headers["Cache-Control"] = "no-store"
     return shown

@@ -61,18 +61,18 @@ def environment() -> Environment:
 
 @lru_cache(maxsize=8)
 def asset_path(name: str) -> str:
-    """The path of a file of ours; it changes with its bytes, so that browsers keep it for as long as it is the same."""
+    """The path of a file of ours, below the server's own; it changes with its bytes, so that browsers keep it for as long as it is the same."""
     return f"/assets/{name}?{sha256((ASSETS / name).read_bytes()).hexdigest()[:12]}"
 
 
-def page(template: str, status: int = 200, **context: Any) -> HTMLResponse:
-    """A page from its template."""
-    return HTMLResponse(environment().get_template(template).render(**context), status, HEADERS)
+def page(template: str, root: str, status: int = 200, **context: Any) -> HTMLResponse:
+    """A page from its template; `root` is the path that all of the server's paths begin with, empty or such as `/data`."""
+    return HTMLResponse(environment().get_template(template).render(root=root, **context), status, HEADERS)
 
 
-def problem_page(problem: Problem) -> HTMLResponse:
-    """What a browser sees of a problem."""
-    answer = page("problem.html", problem.status, problem=problem, caller=None, base="")
+def problem_page(problem: Problem, root: str) -> HTMLResponse:
+    """What a browser sees of a problem; `root` as in `page`."""
+    answer = page("problem.html", root, problem.status, problem=problem, caller=None, base="")
     answer.headers["Cache-Control"] = "no-store"
     answer.headers.update(problem.headers)
     return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
@@ -36,7 +37,7 @@ class _PageRoute(APIRoute):
             except LoginNeededError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits in front of a browser
-                return problem_page(problem_of(error))
+                return problem_page(problem_of(error), request.app.state.parts.options.root)
 
         return guarded
 
@@ -49,13 +50,16 @@ _NAMES = frozenset({"style.css", "catalog.js", "icon.svg"})
 def install(app: FastAPI) -> None:
     """Mount the pages; paths below theirs that are none give a page that says so."""
     app.include_router(router)
-    app.state.problem_shapes |= dict.fromkeys(("/datasets/", "/releases/"), problem_page)
+    shape = partial(problem_page, root=app.state.parts.options.root)
+    app.state.problem_shapes |= dict.fromkeys(("/datasets/", "/releases/"), shape)
 
 
 @router.get("/", operation_id="page_home")
 def home(request: Request, shelf: PageShelf, parts: OnParts) -> Response:
     """The data sets."""
-    return page("home.html", cards=views.dataset_cards(shelf), **_common(request, shelf, parts))
+    return page(
+        "home.html", parts.options.root, cards=views.dataset_cards(shelf), **_common(request, shelf, parts)
+    )
 
 
 @router.get("/datasets/{dataset}", operation_id="page_dataset")
@@ -65,6 +69,7 @@ def dataset(request: Request, shelf: PageShelf, parts: OnParts, dataset: str) ->
     outlook = views.outlook_of(shelf.catalog, dataset)
     return page(
         "dataset.html",
+        parts.options.root,
         dataset=dataset,
         lines=views.release_lines(releases),
         months=views.months_of(views.current_of(releases)),
@@ -84,6 +89,7 @@ def release(request: Request, shelf: PageShelf, parts: OnParts, name: str) -> Re
     parts.accesses.record(shelf.caller, found, [], "page")
     return page(
         "release.html",
+        parts.options.root,
         view=view,
         picture=lineage(found),
         heads=column_heads(),
