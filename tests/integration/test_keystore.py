@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -133,6 +135,21 @@ def test_the_ledger_forgets_what_is_older_than_it_has_to_be(store: SqlKeyStore, 
     assert retention.prune(NOW) == 0
     again.close()
     other.close()
+
+
+def test_a_second_connection_of_a_process_does_not_blind_the_first(store: SqlKeyStore, place: str) -> None:
+    """What another process writes, and closes, is seen by both."""
+    store.all()
+    again = store.again()
+    again.all()
+    code = (
+        "import sys; from datetime import UTC, datetime; from quarterlake.delivery.keystore import *; from quarterlake.delivery.keyring import *;"
+        "store = open_keystore(sys.argv[1]); create_key(store, 'app', (), datetime.now(UTC)); store.close()"
+    )
+    for count in (1, 2):
+        subprocess.run([sys.executable, "-c", code, place], check=True)
+        assert (len(store.all()), len(again.all())) == (count, count)
+    again.close()
 
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
