@@ -457,6 +457,7 @@ def test_without_a_key_it_opens_on_loopback_alone(folder_scene: Scene) -> None:
 def test_what_would_let_everybody_in_is_refused(
     tmp_path: Path, options: list[str], key: str, said: str
 ) -> None:
+    (tmp_path / "lake" / "aggregated").mkdir(parents=True)
     done = subprocess.run(
         [sys.executable, "-m", "quarterlake.cli", "serve", "--port", "0", *options],
         env={**os.environ, "QUARTERLAKE_DELIVERY_KEY": key},
