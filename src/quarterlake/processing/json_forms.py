@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from quarterlake.processing.json_scan import JsonText, UnevenError, json_text
+from quarterlake.processing.json_marks import find_marks
+from quarterlake.processing.json_scan import STRING, JsonText, UnevenError, json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _DEPTH = 3
+_TAIL = 1 << 16
+_TRIED = 100
+_FLAT = rb"(?:" + STRING + rb'|\{[^{}]*+\}|\[[^][]*+\]|[^][{}",\s]++)'
+_AFTER = rb"(?:\s*+,\s*+" + STRING + rb"\s*+:\s*+" + _FLAT + rb")*+\s*+\}\s*+"
+"""Further fields of an object, each flat, and its end."""
+
 _RECORDS = frozenset(
     {"data", "records", "results", "rows", "value", "values", "entries", "documents", "hits"}
 )
@@ -66,13 +73,13 @@ def form_of_objects(name: str, path: Path) -> JsonForm:
         try:
             end = text.end_of(text.start)
         except UnevenError:
-            return JsonForm(by_line=True)  # a broken line; in any other form nothing could be read
+            return _broken(name, text)
         lines = b"\n" in text.data[text.start : min(end, text.start + _CHUNK)]
         rest = text.skip_space(end)
         if rest == len(text):
             return _one_object(name, text, by_line=not lines)
         next_on_line = b"\n" not in text.data[end:rest] and text.data[rest : rest + 1] == b"{"
-        return JsonForm(by_line=not lines and not next_on_line)
+        return JsonForm(by_line=not lines and not next_on_line and not _marked(text, rest))
 
 
 def unwrapped(path: Path, wrapper: Wrapper) -> Iterator[bytes]:
@@ -87,6 +94,67 @@ def unwrapped(path: Path, wrapper: Wrapper) -> Iterator[bytes]:
 def _blanks(text: JsonText, start: int, end: int) -> Iterator[bytes]:
     for at in range(start, end, _CHUNK):
         yield re.sub(rb"[^\r\n]", b" ", text.data[at : min(at + _CHUNK, end)])
+
+
+def _broken(name: str, text: JsonText) -> JsonForm:
+    """The form of a text whose first object does not end."""
+    lines = text.data[text.start : text.start + _CHUNK].splitlines()
+    filled = [stripped for line in lines if (stripped := line.strip())]
+    whole = sum(line.startswith(b"{") and line.endswith(b"}") for line in filled)
+    if len(filled) > 1 and 2 * whole >= len(filled):
+        return JsonForm(by_line=True)
+    if wrapper := _broken_array(name, text, text.start, (), ()):
+        return JsonForm(by_line=False, wrapper=wrapper)
+    if len(filled) > 1:
+        return JsonForm(by_line=False)
+    return JsonForm(by_line=not _marked(text, text.start))
+
+
+def _marked(text: JsonText, at: int) -> bool:
+    """Whether records surely begin after a place, though there is no line but the one it is on."""
+    end = text.data.find(b"\n", at)
+    if end >= 0 and text.skip_space(end) < len(text):
+        return False
+    return next(find_marks(text, array=False).places(text, at), None) is not None
+
+
+def _broken_array(
+    name: str, text: JsonText, at: int, path: tuple[str, ...], beside: tuple[str, ...]
+) -> Wrapper | None:
+    """The array of records in an object that does not end, where it is what does not."""
+    at += 1
+    while found := text.key_at(at):
+        key, start = found
+        here = (*path, key)
+        try:
+            at = text.end_of(start)
+        except UnevenError:
+            break
+        beside = (*beside, ".".join(here))
+    else:
+        return None
+    if text.data[start : start + 1] == b"{" and len(here) < _DEPTH:
+        return _broken_array(name, text, start, here, beside)
+    inner = text.skip_space(start + 1)
+    if text.data[start : start + 1] != b"[" or text.data[inner : inner + 1] != b"{":
+        return None
+    array = Wrapper(".".join(here), start, _end_of_broken(text, len(here)), beside)
+    return array if _is_of_records(name, array) else None
+
+
+def _end_of_broken(text: JsonText, depth: int) -> int:
+    """The place after the bracket of a broken array in so many objects: all after it closes those; the text's end if it was cut off."""
+    start = max(0, len(text) - _TAIL)
+    tail = text.data[start:]
+    rest = re.compile(rb"(?:" + _AFTER + rb"){%d}" % depth)
+    end, at = len(text), len(tail)
+    for _ in range(_TRIED):
+        at = tail.rfind(b"]", 0, at)
+        if at < 0:
+            break
+        if rest.fullmatch(tail, at + 1):
+            end = start + at + 1
+    return end
 
 
 def _one_object(name: str, text: JsonText, *, by_line: bool) -> JsonForm:

@@ -10,7 +10,9 @@ import re
 from typing import TYPE_CHECKING, BinaryIO
 
 from quarterlake.domain.errors import UnreadableFileError
-from quarterlake.processing.json_scan import UnevenError, json_text
+from quarterlake.processing.json_pieces import pieces
+from quarterlake.processing.json_recount import count_pieces
+from quarterlake.processing.json_scan import json_text
 from quarterlake.processing.record_search import (
     CHUNK_BYTES,
     LOOK_BYTES,
@@ -28,12 +30,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from quarterlake.processing.json_marks import Marks
+
 _SPACE = b" \t\r\n"
 _LINE = re.compile(rb"([^ \t\r\n][^\n]*)")
 _SIMPLE = re.compile(rb"\[[^][{}]*\]|\{[^][{}]*\}")
 _BRACKET = re.compile(rb"[][{}]")
 # Few passes fold nearly all records away; a bound keeps deep nesting from costing a pass a level.
 _FOLDS = 4
+_SPOILED = b"!\n"
+_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
 
 def survey_lines_json(stream: BinaryIO, *, chunk_bytes: int = CHUNK_BYTES) -> Survey:
@@ -75,14 +81,21 @@ def count_values_json(stream: BinaryIO, *, chunk_bytes: int = CHUNK_BYTES) -> in
     return values.finish()
 
 
-def locate_json(path: Path, ordinals: Sequence[int]) -> dict[int, Location]:
-    """Find records of a JSON array, or of values one after another, by their ascending places from 0."""
+def count_broken_json(path: Path, marks: Marks) -> int:
+    """Return the number of records of a JSON file whose brackets or quotes do not match."""
+    with json_text(path) as text:
+        return count_pieces(text, marks)
+
+
+def locate_json(path: Path, ordinals: Sequence[int], marks: Marks | None = None) -> dict[int, Location]:
+    """Find records of a JSON array, or of values one after another, by their ascending places from 0; those between `marks` of a broken text."""
     wanted = iter(ordinals)
     next_ = next(wanted, None)
     found: dict[int, Location] = {}
     line, seen = 1, 0
     with json_text(path) as text:
-        for ordinal, (start, end) in enumerate(text.records()):
+        places = text.records() if marks is None else (piece[:2] for piece in pieces(text, marks))
+        for ordinal, (start, end) in enumerate(places):
             if next_ is None:
                 break
             if ordinal < next_:
@@ -95,20 +108,11 @@ def locate_json(path: Path, ordinals: Sequence[int]) -> dict[int, Location]:
     return found
 
 
-def one_a_line(name: str, path: Path) -> Iterator[bytes]:
-    """The records of a JSON array, or of values one after another, as NDJSON.
-
-    Raises UnreadableFileError where brackets or quotes do not match.
-    """
+def one_a_line(path: Path, marks: Marks) -> Iterator[bytes]:
+    """The records of a broken JSON text as NDJSON; a line that is no JSON stands for a spoiled one."""
     with json_text(path) as text:
-        try:
-            for start, end in text.records():
-                yield text.data[start:end].replace(b"\n", b" ").replace(b"\r", b" ") + b"\n"
-        except UnevenError as broken:
-            raise UnreadableFileError(
-                f"{name}: its JSON has brackets or quotes that do not match, at byte {broken.at}: it was cut off or is broken there. "
-                "Send it again, or as one record a line, where only a broken line is rejected."
-            ) from broken
+        for start, end, spoiled in pieces(text, marks):
+            yield _SPOILED if spoiled else text.data[start:end].translate(_ONE_LINE) + b"\n"
 
 
 class _LineSplitter:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
-_STRING = rb'"[^"\\\n\r]*+(?:\\.[^"\\\n\r]*+)*+"'
+STRING = rb'"[^"\\\n\r]*+(?:\\[^\n\r][^"\\\n\r]*+)*+"'
 _PLAIN = rb'[^][{}"]*+'
 _LEVELS = 6
 
@@ -24,7 +24,7 @@ def _inside(levels: int) -> bytes:
     """What may stand in an object or list with so many more levels of them in it."""
     inner = _inside(levels - 1) if levels else b""
     nested = rb"|\{" + inner + rb"\}|\[" + inner + rb"\]" if levels else b""
-    return _PLAIN + rb"(?:(?:" + _STRING + nested + rb")" + _PLAIN + rb")*+"
+    return _PLAIN + rb"(?:(?:" + STRING + nested + rb")" + _PLAIN + rb")*+"
 
 
 @cache
@@ -36,13 +36,13 @@ def _container() -> re.Pattern[bytes]:
     return re.compile(rb"\{" + _inside(_LEVELS) + rb"\}|\[" + _inside(_LEVELS) + rb"\]")
 
 
-_TOKEN = re.compile(_PLAIN + rb"(" + _STRING + rb"|[][{}\"])")
-_SCALAR = re.compile(rb'"(?:[^"\\\n\r]|\\.)*+"|[^][{}",\s]++')
-_STRAY = re.compile(rb"(?:[^][{}\"]++|" + _STRING + rb")*+")
+_TOKEN = re.compile(_PLAIN + rb"(" + STRING + rb"|[][{}\"])")
+_SCALAR = re.compile(STRING + rb'|[^][{}",\s]++')
+STRAY = re.compile(rb"(?:[^][{}\"]++|" + STRING + rb")*+")
 _SPACE = re.compile(rb"\s*+")
 _BETWEEN = re.compile(rb"[\s,]*+")
-_KEY = re.compile(rb"[\s,]*+(" + _STRING + rb")\s*+:\s*+")
-_FORGET = 64 << 20
+_KEY = re.compile(rb"[\s,]*+(" + STRING + rb")\s*+:\s*+")
+_LET_GO = 64 << 20
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -81,13 +81,14 @@ class JsonText:
         """The place of the next byte that is no white space."""
         return _end(_SPACE, self.data, at)
 
-    def end_of(self, at: int) -> int:
-        """The place after the value that begins here. Raises UnevenError where it has no end."""
-        self._forget(at)
+    def end_of(self, at: int, stop: int | None = None) -> int:
+        """The place after the value that begins here. Raises UnevenError where it has no end before `stop`."""
+        self.let_go(at)
+        stop = len(self.data) if stop is None else stop
         if self.data[at : at + 1] in (b"{", b"["):
-            found = _container().match(self.data, at)
-            return found.end() if found else self._end_by_tokens(at)
-        found = _SCALAR.match(self.data, at)
+            found = _container().match(self.data, at, stop)
+            return found.end() if found else self._end_by_tokens(at, stop)
+        found = _SCALAR.match(self.data, at, stop)
         if found is None:
             raise UnevenError(at)
         return found.end()
@@ -130,7 +131,7 @@ class JsonText:
             if self.data[at : at + 1] in (b"{", b"["):
                 end = self.end_of(at)
             else:
-                end = _end(_STRAY, self.data, at)
+                end = _end(STRAY, self.data, at)
                 if end == at:
                     raise UnevenError(at)
             yield at, end
@@ -139,14 +140,19 @@ class JsonText:
     def members(self, at: int) -> Iterator[Member]:
         """The fields of the object that begins here. Raises UnevenError where it has no end."""
         at += 1
-        while found := _KEY.match(self.data, at):
-            start = found.end()
+        while found := self.key_at(at):
+            key, start = found
             at = self.end_of(start)
-            yield Member(found[1][1:-1].decode(errors="replace"), start, at)
+            yield Member(key, start, at)
 
-    def _end_by_tokens(self, at: int) -> int:
+    def key_at(self, at: int) -> tuple[str, int] | None:
+        """The key that comes next in an object, and the place of its value; None for no further one."""
+        found = _KEY.match(self.data, at)
+        return (found[1][1:-1].decode(errors="replace"), found.end()) if found else None
+
+    def _end_by_tokens(self, at: int, stop: int) -> int:
         open_: list[bytes] = []
-        while found := _TOKEN.match(self.data, at):
+        while found := _TOKEN.match(self.data, at, stop):
             at = found.end()
             token = found[1]
             if token in (b"{", b"["):
@@ -160,9 +166,9 @@ class JsonText:
                 break
         raise UnevenError(at)
 
-    def _forget(self, at: int) -> None:
+    def let_go(self, at: int) -> None:
         """Let go of what was passed, so that a file larger than memory can be scanned."""
-        passed = (at - self._kept) // _FORGET * _FORGET
+        passed = (at - self._kept) // _LET_GO * _LET_GO
         if passed > 0 and hasattr(mmap, "MADV_DONTNEED"):
             self.data.madvise(mmap.MADV_DONTNEED, self._kept, passed)
             self._kept += passed

@@ -10,6 +10,7 @@ from quarterlake.domain.errors import MisreadError, UnreadableFileError
 from quarterlake.processing.cutting import STRAY, TOO_LONG
 from quarterlake.processing.json_records import (
     count_array_json,
+    count_broken_json,
     count_values_json,
     locate_json,
     locate_lines_json,
@@ -95,6 +96,8 @@ def survey_records(connection: DuckDBPyConnection, source: PlainSource, relation
             return survey_delimited(stream, _shape(relation))
         if source.format is Format.NDJSON:
             return survey_lines_json(stream)
+        if relation.marks is not None:
+            return Survey(count_broken_json(source.path, relation.marks))
         count = count_array_json if source.format is Format.JSON_ARRAY else count_values_json
         try:
             return Survey(count(stream))
@@ -221,4 +224,4 @@ def _locate(
             return locate_delimited(stream, _shape(relation), surveyed, ordinals, dropped.keys())
         if source.format is Format.NDJSON:
             return locate_lines_json(stream, surveyed, ordinals)
-    return {} if source.format is Format.PARQUET else locate_json(source.path, ordinals)
+    return {} if source.format is Format.PARQUET else locate_json(source.path, ordinals, relation.marks)

@@ -11,7 +11,9 @@ from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.processing.cutting import LONGEST
 from quarterlake.processing.dialect import Dialect, find_dialect, unique_names
 from quarterlake.processing.json_fields import JsonField, find_fields
+from quarterlake.processing.json_marks import Marks, find_marks
 from quarterlake.processing.json_records import one_a_line
+from quarterlake.processing.json_scan import json_text
 from quarterlake.processing.json_texts import json_texts
 from quarterlake.processing.parquet_columns import parquet_columns
 from quarterlake.processing.sources import Format, PlainSource
@@ -59,7 +61,7 @@ class Relation:
     """`sql` stands after FROM; `broken` is a condition that a row is no record (a line that is no JSON object).
 
     `twice` is one that it has two fields of one name. `whole` is then an expression for the row's text. A delimited file has its `dialect`, and its `rewriting` where the
-    careful path reads it.
+    careful path reads it; a JSON text that is broken as a whole has `marks`.
     """
 
     sql: str
@@ -70,6 +72,7 @@ class Relation:
     whole: str = "NULL"
     dialect: Dialect | None = None
     rewriting: Rewriting | None = None
+    marks: Marks | None = None
 
 
 def relation_of(
@@ -138,6 +141,7 @@ def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collect
     limit = min(_JSON_OBJECT_LIMIT, max(source.path.stat().st_size, 1 << 16))
     by_line = f"format = 'newline_delimited', ignore_errors = true, maximum_object_size = {limit}"
     said = dict(source.said)
+    marks: Marks | None = None
     if source.format is Format.NDJSON:
         reader = f"read_json_objects({literal(source.path)}, {by_line})"
         found = find_fields(connection, source.name, reader, expected)
@@ -149,9 +153,12 @@ def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collect
         try:
             found = find_fields(connection, source.name, reader, expected)
         except duckdb.Error:
+            with json_text(source.path) as text:
+                marks = find_marks(text, array=source.format is Format.JSON_ARRAY)
             said["read"] = "record by record, since the file as a whole is no JSON"
+            said["a record surely begins"] = marks.described()
             with source.anew.open("wb") as lines:
-                lines.writelines(one_a_line(source.name, source.path))
+                lines.writelines(one_a_line(source.path, marks))
             reader = f"read_json_objects({literal(source.anew)}, {by_line})"
             found = find_fields(connection, source.name, reader, expected)
     sql = f"(SELECT json, {json_texts('json', [field.pointer for field in found.fields])} AS texts FROM {reader})"
@@ -167,6 +174,7 @@ def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collect
         broken="json IS NULL OR json_type(json) <> 'OBJECT'",
         twice=found.has_twice() if found.twice else None,
         whole="CAST(json AS VARCHAR)",
+        marks=marks,
     )
 
 
