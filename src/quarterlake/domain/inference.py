@@ -57,7 +57,7 @@ ROWS_A_VALUE = 2
 class Evidence:
     """Counts over the values of one column: how many have which form. Forms do not overlap but for `leading_zero`.
 
-    `integer`, `fraction` (a plain decimal point), `exponent` (1e5, NaN, infinity), `boolean`, `date` and
+    `integer` (1e5 too), `fraction` (a plain decimal point), `exponent` (1e-5, NaN, infinity), `boolean`, `date` and
     `timestamp` count texts of that form; `leading_zero` counts integers such as `007`; `long` counts
     fractions of more than 15 significant digits and `long_exact` those of them that a binary64 prints back
     unchanged. `not_finite` counts those of `exponent` that are NaN or infinite, `local` those of `timestamp` without an

@@ -20,6 +20,10 @@ _INTEGER = r"\s*[+-]?(0|[1-9][0-9]*)\s*"
 _DECIMAL = r"\s*[+-]?((0|[1-9][0-9]*)|[0-9]*\.[0-9]{{0,{}}})\s*"
 _FLOAT = r"\s*[+-]?((0|[1-9][0-9]*)|([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+)\s*"
 _NOT_FINITE = r"\s*[+-]?([nN][aA][nN]|[iI][nN][fF]([iI][nN][iI][tT][yY])?)\s*"
+_WHOLE = r"\s*[+-]?(0|[1-9][0-9]*)(\.[0-9]+)?[eE]\+?[0-9]{1,3}\s*"
+_CUT_BY_A_SPREADSHEET = r"\s*[+-]?[0-9]\.[0-9]{5}E\+[0-9]+\s*"
+"""What a spreadsheet leaves of a longer integer: its first six digits."""
+
 _DAY = r"\s*[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}\s*"
 _LOCAL = r"\s*[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ][0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0{0,6})?)?)?\s*"
 _INSTANT = r"\s*[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ][0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0{0,6})?)?\s?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)?)?\s*"
@@ -57,10 +61,10 @@ def cast_text(text: str, column_type: ColumnType, zone: str = "UTC", form: str =
     target = f"TRY_CAST({text} AS {type_name(column_type)})"
     match column_type.kind:
         case Kind.INT64:
-            return f"CASE WHEN CAST({target} AS VARCHAR) = {text} THEN {target} WHEN regexp_full_match({text}, {literal(_INTEGER)}) THEN {target} END"
+            return f"CASE WHEN CAST({target} AS VARCHAR) = {text} THEN {target} WHEN regexp_full_match({text}, {literal(_INTEGER)}) OR {is_whole(text)} THEN {target} END"
         case Kind.DECIMAL:
             form = literal(_DECIMAL.format(column_type.scale))
-            return f"CASE WHEN CAST({target} AS VARCHAR) = {text} THEN {target} WHEN regexp_full_match({text}, {form}) THEN {target} END"
+            return f"CASE WHEN CAST({target} AS VARCHAR) = {text} THEN {target} WHEN regexp_full_match({text}, {form}) OR {is_whole(text)} THEN {target} END"
         case Kind.FLOAT64:
             return f"CASE WHEN regexp_full_match({text}, {literal(_FLOAT)}) AND isfinite({target}) AND ({_survives_double(text)}) OR regexp_full_match({text}, {literal(_NOT_FINITE)}) THEN {target} END"
         case Kind.BOOLEAN:
@@ -76,6 +80,16 @@ def cast_text(text: str, column_type: ColumnType, zone: str = "UTC", form: str =
             return f"CASE {cases} WHEN regexp_full_match({text}, {literal(_INSTANT)}) THEN {target} END"
         case _:
             return text
+
+
+def is_whole(text: str) -> str:
+    """A condition: the text is an integer of 64 bits written with an exponent, such as `1e5` or `1.2e+07`, no digit of it lost."""
+    fraction = f"strlen(regexp_extract({text}, '[.]([0-9]+)', 1))"
+    exponent = f"TRY_CAST(regexp_extract({text}, '[eE][+]?([0-9]+)', 1) AS INTEGER)"
+    return (
+        f"CASE WHEN regexp_full_match({text}, {literal(_WHOLE)}) THEN {fraction} <= {exponent} AND TRY_CAST({text} AS BIGINT) IS NOT NULL "
+        f"AND NOT regexp_full_match({text}, {literal(_CUT_BY_A_SPREADSHEET)}) ELSE false END"
+    )
 
 
 def _usual_instants(text: str, zone: str) -> str:

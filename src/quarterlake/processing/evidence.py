@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from quarterlake.domain.inference import DOUBLE_DIGITS, EXACT_DOUBLE_DIGITS, Evidence
-from quarterlake.processing.casts import is_null_token
+from quarterlake.processing.casts import is_null_token, is_whole
 from quarterlake.processing.form_evidence import MAY_HAVE_FORMAT, gather_forms
 from quarterlake.processing.sql import literal, rows
 
@@ -124,7 +124,7 @@ def _form(text: str, quoted: str | None) -> str:
     bare = f"NOT coalesce({quoted}, false) AND " if quoted else ""
     cases = [f"WHEN {text} IS NULL OR {is_null_token(text)} THEN 'null'"]
     cases += [
-        f"WHEN {bare}regexp_full_match({value}, {literal(form)}) THEN '{name}'"
+        f"WHEN {bare}regexp_full_match({value}, {literal(form)}) THEN {_named(name, value)}"
         for name, form in _NUMBERS.items()
     ]
     cases += [
@@ -135,13 +135,18 @@ def _form(text: str, quoted: str | None) -> str:
     return f"CASE {' '.join(cases)} ELSE 'other' END"
 
 
+def _named(form: str, value: str) -> str:
+    return f"CASE WHEN {is_whole(value)} THEN 'integer' ELSE '{form}' END" if form == "exponent" else f"'{form}'"
+
+
 def _counts(value: str, form: str) -> list[str]:
     """The counts of `Evidence`, in the order of its fields."""
     digits = f"strlen(regexp_replace({value}, '[^0-9]', '', 'g'))"
     significant = f"strlen(ltrim(regexp_replace({value}, '[^0-9]', '', 'g'), '0'))"
     long = f"CASE WHEN {form} = 'fraction' THEN {significant} > {EXACT_DOUBLE_DIGITS} ELSE false END"
     exact = f"CASE WHEN {long} THEN CAST(TRY_CAST({value} AS DOUBLE) AS VARCHAR) = {value} ELSE false END"
-    integer = f"CASE WHEN TRY_CAST({value} AS BIGINT) IS NULL THEN greatest({digits}, 20) ELSE least({digits}, 19) END"
+    short = f"TRY_CAST({value} AS BIGINT)"
+    integer = f"CASE WHEN {short} IS NULL THEN greatest({digits}, 20) ELSE strlen(ltrim(CAST({short} AS VARCHAR), '-')) END"
     local = (
         f"CASE WHEN {form} = 'timestamp' THEN NOT regexp_matches({value}, {literal(_OFFSET)}) ELSE false END"
     )
