@@ -136,7 +136,10 @@ class Pipeline:
         """Land what is new below a folder."""
         seen = Seen(source, self.settings.cache)
         others = (self.lake.curated, self.lake.aggregated)
-        return LandingStage(self.lake.raw, seen, self.progress, self.now, archive, others).ingest(source)
+        quiet = self.settings.quiet_seconds
+        return LandingStage(self.lake.raw, seen, self.progress, self.now, archive, others, quiet).ingest(
+            source
+        )
 
     def datasets(self) -> list[str]:
         """The data sets that have a manifest; bytes without one are a landing that was cut short."""

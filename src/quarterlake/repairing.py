@@ -15,6 +15,7 @@ from quarterlake.domain.repairs import Cells, parse_trace, place_of, trace_of
 from quarterlake.ingestion.replays import land_edited, land_replay, repairs_in
 from quarterlake.lake import documents, keys
 from quarterlake.overview import Known, known
+from quarterlake.processing.new_file import new_file
 from quarterlake.processing.reject_cells import cutter
 from quarterlake.processing.sheets import ACTIONS, SheetRow, read_sheet, write_sheet
 
@@ -76,15 +77,7 @@ def export(pipeline: Pipeline, dataset: str, target: Path) -> Exported:
     contract = _contract_of(held)
     columns = [column.name for column in contract.columns]
     unplaced: Counter[str] = Counter()
-    try:
-        sheet = target.open("x", encoding="utf-8", newline="")
-    except FileExistsError:
-        raise UsageError(
-            f"{target} exists, and may hold repairs. Name another file, or move it away first."
-        ) from None
-    except OSError as refused:
-        raise UsageError(f"{target} cannot be written: {refused.strerror}. Name another file.") from refused
-    with sheet:
+    with new_file(target) as sheet:
         written = write_sheet(sheet, columns, _rows(pipeline, held, contract, unplaced))
     return Exported(dataset, written, unplaced.total())
 

@@ -37,6 +37,7 @@ class Variable:
 MAX_THREADS = 256
 MAX_REQUESTS = 1_000_000
 MAX_DAYS = 36_500
+MAX_QUIET_SECONDS = 86_400
 MIN_URL_SECONDS, MAX_URL_SECONDS = 10, 86_400
 # https://duckdb.org/docs/stable/configuration/pragmas.html#memory-limit: powers of 1000 (MB) or 1024 (MiB)
 _MEMORY = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?) *([KMGT])(I?B)?")
@@ -111,6 +112,11 @@ VARIABLES = (
         "QUARTERLAKE_AGGREGATES", "./aggregates", "The folder of aggregates, <dataset>/<name>.sql each."
     ),
     Variable("QUARTERLAKE_INGEST_PERIOD", "month", "How often data arrives: month, quarter or year."),
+    Variable(
+        "QUARTERLAKE_QUIET_SECONDS",
+        "0",
+        "A source file that was changed within so many seconds is not landed yet, 0 to 86400: for files that are written in place, slowly.",
+    ),
     Variable(
         "QUARTERLAKE_PUBLISH_PERIOD",
         "quarter",
@@ -233,6 +239,7 @@ class Settings:
     aggregates: Path
     ingest: PeriodKind
     publish: PeriodKind
+    quiet_seconds: int
     memory: str
     threads: int | None
     scratch: Path | None
@@ -275,6 +282,7 @@ def read_settings(
         aggregates=_parsed(found["QUARTERLAKE_AGGREGATES"], _folder),
         ingest=_parsed(found["QUARTERLAKE_INGEST_PERIOD"], PeriodKind),
         publish=_parsed(found["QUARTERLAKE_PUBLISH_PERIOD"], PeriodKind),
+        quiet_seconds=_parsed(found["QUARTERLAKE_QUIET_SECONDS"], _quiet_seconds),
         memory=_parsed(found["QUARTERLAKE_MEMORY"], _memory),
         threads=_parsed(found["QUARTERLAKE_THREADS"], _threads),
         scratch=_path(value["QUARTERLAKE_SCRATCH"]),
@@ -361,6 +369,12 @@ def _days(text: str) -> int:
     if not 0 <= (days := int(text)) <= MAX_DAYS:
         raise ValueError(text)
     return days
+
+
+def _quiet_seconds(text: str) -> int:
+    if not 0 <= (seconds := int(text)) <= MAX_QUIET_SECONDS:
+        raise ValueError(text)
+    return seconds
 
 
 def _is_gateway(text: str) -> bool:

@@ -57,10 +57,16 @@ class Dock:
         return path
 
     def ingest(
-        self, *, archive: Path | None = None, cache: Path | None = None, seen: Seen | None = None
+        self,
+        *,
+        archive: Path | None = None,
+        cache: Path | None = None,
+        seen: Seen | None = None,
+        quiet_seconds: int = 0,
     ) -> IngestReport:
         memory = seen or Seen(self.source, cache)
-        return Landing(self.raw, memory, Silence(), NOW, archive).ingest(self.source)
+        landing = Landing(self.raw, memory, Silence(), NOW, archive, quiet_seconds=quiet_seconds)
+        return landing.ingest(self.source)
 
     def manifests(self, dataset: str) -> list[Manifest]:
         return documents.read_all(self.raw, keys.manifests(dataset), Manifest)
@@ -387,3 +393,18 @@ def test_concurrent_landings_number_without_gap_or_repetition(dock: Dock) -> Non
     assert [each.manifest.sequence for each in landings] == list(range(1, len(landings) + 1))
     assert sum(each.is_live for each in landings) == 40
     assert dock.ingest().landed == []
+
+
+def test_a_file_that_may_still_be_growing_waits_for_the_next_run(dock: Dock) -> None:
+    dock.put("orders/a.csv", settled=True)
+    growing = dock.put("orders/b.csv")
+    ahead = dock.put("orders/c.csv", b"a,b\n5,6\n")
+    os.utime(ahead, (time.time() + YEAR, time.time() + YEAR))
+    report = dock.ingest(quiet_seconds=3600)
+    assert [m.source for m in report.landed] == ["orders/a.csv", "orders/c.csv"]
+    assert report.unfinished == ["orders/b.csv"]
+    growing.write_bytes(b"a,b\n1,2\n3,4\n")
+    os.utime(growing, (time.time() - 3601, time.time() - 3601))
+    report = dock.ingest(quiet_seconds=3600)
+    assert [m.source for m in report.landed] == ["orders/b.csv"]
+    assert (report.unfinished, report.corrections) == ([], {})

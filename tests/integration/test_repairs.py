@@ -17,6 +17,7 @@ from quarterlake.domain.profiles import PROFILE_VERSION, Profile
 from quarterlake.lake import documents, keys
 from quarterlake.lake.folder import FolderStore
 from quarterlake.overview import lake_status, ledger_entries, reject_entries
+from quarterlake.processing.new_file import new_file
 from quarterlake.publishing.outlooks import newest_outlook
 from quarterlake.publishing.verify import verify
 from quarterlake.repairing import export, replay, reread
@@ -84,7 +85,11 @@ BAD = {3: {"amount": "=3+4"}, 5: {"sold_at": "soon"}, 8: {"amount": "much"}}
 @pytest.fixture
 def scene(tmp_path: Path) -> Scene:
     """Three months of the first quarter, published as revision 1; February has three rejects."""
-    made = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")))
+    return first_revision(tmp_path, LakeTarget(str(tmp_path / "lake")))
+
+
+def first_revision(folder: Path, target: LakeTarget) -> Scene:
+    made = Scene(folder, target)
     made.declare(contract_yaml(COLUMNS, gates=ALLOWED))
     for name in ("2026-01", "2026-03"):
         made.put(f"sales_{name}.csv", as_csv(month(name)))
@@ -216,6 +221,49 @@ def test_a_replay_makes_revision_2_of_its_quarter_and_of_that_one_only(scene: Sc
     assert status["files"]["landed"] == 6
     # Nothing new: nothing happens.
     assert names(scene.run().published) == []
+
+
+def test_repaired_rows_and_a_changed_contract_make_revisions_on_any_store(
+    tmp_path: Path, lake_target: LakeTarget
+) -> None:
+    """Export, edit, replay and run: revision 2 by repaired rows, revision 3 by a contract that takes what is left."""
+    scene = first_revision(tmp_path, lake_target)
+    done = repair(scene, amounts("7.00", "5.25", None))
+    assert (done.repaired, done.left, done.refused, done.landed) == (2, 1, {}, [SOURCE + "/repaired"])
+    again = replayed(scene, tmp_path / "rejects.csv")
+    assert (again.repaired, again.unchanged, again.landed) == (0, 2, [])
+    second = scene.run().published
+    assert names(second) == ["sales@2026-Q1.2"]
+    assert counts(ledger(scene)[SOURCE]) == (12, 9, 1, 2)
+    assert counts(ledger(scene)[SOURCE + "/repaired"]) == (2, 2, 0, 0)
+    loose = [(name, "string" if name == "amount" else kind) for name, kind in COLUMNS]
+    scene.declare(contract_yaml(loose, gates=[*ALLOWED, ("schema_compatible", "warning", None)]))
+    with scene.pipeline() as pipeline:
+        read = reread(pipeline, "sales")[1]
+        assert [(f.before, f.now) for f in read if f.source == SOURCE] == [(3, 1)]
+    third = scene.run().published
+    assert names(third) == ["sales@2026-Q1.3"]
+    assert counts(ledger(scene)[SOURCE]) == (12, 11, 0, 1), "`soon` is no time under any contract"
+    assert counts(ledger(scene)[SOURCE + "/repaired"]) == (2, 1, 0, 1)
+    with scene.pipeline() as pipeline:
+        for release in (*second, *third):
+            assert all(file.holds for file in verify(pipeline.lake, release)), (
+                "older revisions stay as they were"
+            )
+    assert names(scene.run().published) == []
+
+
+def test_a_changed_contract_alone_makes_revision_2_on_any_store(
+    tmp_path: Path, lake_target: LakeTarget
+) -> None:
+    scene = first_revision(tmp_path, lake_target)
+    loose = [(name, "string" if name == "amount" else kind) for name, kind in COLUMNS]
+    scene.declare(contract_yaml(loose, gates=[*ALLOWED, ("schema_compatible", "warning", None)]))
+    with scene.pipeline() as pipeline:
+        read = reread(pipeline, "sales")[1]
+        assert [(f.before, f.now) for f in read if f.source == SOURCE] == [(3, 1)]
+    assert names(scene.run().published) == ["sales@2026-Q1.2"]
+    assert counts(ledger(scene)[SOURCE]) == (12, 11, 1, 0)
 
 
 def test_the_same_sheet_twice_is_the_same_once(scene: Scene) -> None:
@@ -459,6 +507,35 @@ def test_what_is_handed_in_lands_byte_for_byte_and_cleaning_leaves_it(scene: Sce
     with scene.pipeline() as pipeline:
         gone = clean(pipeline.lake, NOW.replace(year=2099))
         assert not [removed for removed in gone if removed.zone == "raw"]
+
+
+def test_an_export_that_dies_leaves_no_sheet(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = scene.root / "rejects.csv"
+
+    def die(*_: object) -> None:
+        assert not path.exists(), "nobody may take half a sheet for a whole one"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("quarterlake.repairing.place_of", die)
+    with scene.pipeline() as pipeline, pytest.raises(KeyboardInterrupt):
+        export(pipeline, "sales", path)
+    assert [found.name for found in scene.root.iterdir() if "rejects" in found.name] == []
+    monkeypatch.undo()
+    assert len(exported(scene)[1]) == 3
+
+
+def test_an_export_never_takes_the_place_of_a_file_that_came_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "rejects.csv"
+
+    def write() -> None:
+        with new_file(path) as sheet:
+            sheet.write("export")
+            path.write_text("repairs")
+
+    with pytest.raises(UsageError, match="exists, and may hold repairs"):
+        write()
+    assert path.read_text() == "repairs"
+    assert [found.name for found in tmp_path.iterdir()] == ["rejects.csv"]
 
 
 def test_wrong_sheets_are_refused_with_what_to_do(scene: Scene) -> None:

@@ -65,6 +65,8 @@ def test_an_empty_variable_is_as_good_as_none(name: str) -> None:
         ("QUARTERLAKE_REQUESTS_PER_MINUTE", "-1"),
         ("QUARTERLAKE_ACCESS_DAYS", "-1"),
         ("QUARTERLAKE_ACCESS_DAYS", "36501"),
+        ("QUARTERLAKE_QUIET_SECONDS", "-1"),
+        ("QUARTERLAKE_QUIET_SECONDS", "soon"),
         ("QUARTERLAKE_REQUESTS_PER_MINUTE", "many"),
     ],
 )

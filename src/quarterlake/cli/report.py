@@ -64,7 +64,10 @@ def _print_ingest(ingested: IngestReport) -> None:
     )
     _list(
         "unfinished",
-        [f"{source}: it changed while it was read; the next run takes it" for source in ingested.unfinished],
+        [
+            f"{source}: it changed while it was read, or just before; the next run takes it"
+            for source in ingested.unfinished
+        ],
     )
     _list("joined", list(ingested.joined.values()))
     _list("skipped", [f"{source}: {why}" for source, why in ingested.skipped.items()])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
@@ -32,18 +33,23 @@ class SourceFile:
 
 @dataclass(slots=True)
 class Discovery:
-    """What a source folder holds. `skipped` and `refused` give a reason for each path, `joined` says which data sets have a folder and files beside it."""
+    """What a source folder holds. `skipped` and `refused` give a reason for each path, `joined` says which data sets have a folder and files beside it.
+
+    `recent` are the files that were changed just before and may still be growing.
+    """
 
     files: list[SourceFile] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     joined: dict[str, str] = field(default_factory=dict)
+    recent: list[str] = field(default_factory=list)
 
 
-def discover(root: Path, lake: Collection[Path] = ()) -> Discovery:
+def discover(root: Path, lake: Collection[Path] = (), *, quiet_seconds: int = 0) -> Discovery:
     """All files below a folder, sorted by path. Only what lies inside it is taken: links that lead out are refused.
 
     `lake` has the folders of the lake itself, links followed: they are skipped, or each run would land what the last one made.
+    A file that was changed within the last `quiet_seconds` is left out as `recent`.
 
     Raises UsageError when there is no such folder, or when it lies in the lake.
     """
@@ -59,6 +65,8 @@ def discover(root: Path, lake: Collection[Path] = ()) -> Discovery:
     _refuse_clashes(found)
     _refuse_spellings(found)
     _say_joined(found)
+    if quiet_seconds:
+        _leave_recent(found, quiet_seconds)
     found.files.sort(key=lambda file: file.source)
     return found
 
@@ -148,6 +156,23 @@ def _refuse_spellings(found: Discovery) -> None:
                 "there are two files of this name, whose letters are composed in different ways (NFC and NFD); remove one"
             )
     found.files = [file for file in found.files if places[file.source] == 1]
+
+
+def _leave_recent(found: Discovery, quiet_seconds: int) -> None:
+    """Leave out what was changed just now; a time far ahead is a wrong clock, and no reason to wait for ever."""
+    now = time.time()
+    found.recent = sorted(
+        file.source for file in found.files if abs(now - _changed_at(file.path)) < quiet_seconds
+    )
+    recent = set(found.recent)
+    found.files = [file for file in found.files if file.source not in recent]
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0  # gone, or not to be read: landing says so
 
 
 def _say_joined(found: Discovery) -> None:

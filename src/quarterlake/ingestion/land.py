@@ -34,7 +34,7 @@ class _ChangedError(Exception):
 
 @dataclass(slots=True)
 class IngestReport:
-    """What one ingestion did. `unfinished` changed while they were read: the next run lands them."""
+    """What one ingestion did. `unfinished` changed while they were read, or just before: the next run lands them."""
 
     landed: list[Manifest] = field(default_factory=list)
     corrections: dict[str, str] = field(default_factory=dict)
@@ -48,7 +48,10 @@ class IngestReport:
 
 @dataclass(slots=True)
 class Landing:
-    """Lands the files of one source folder; `now` is when it was asked to, `others` are the lake's other zones."""
+    """Lands the files of one source folder; `now` is when it was asked to, `others` are the lake's other zones.
+
+    What was changed within the last `quiet_seconds` waits.
+    """
 
     raw: Store
     seen: Seen
@@ -56,6 +59,7 @@ class Landing:
     now: datetime
     archive: Path | None = None
     others: tuple[Store, ...] = ()
+    quiet_seconds: int = 0
     _landings: list[tuple[SourceFile, os.stat_result]] = field(default_factory=list)
     _known: dict[str, Landed] = field(default_factory=dict)
 
@@ -68,11 +72,13 @@ class Landing:
         zones = {
             Path(zone.url).resolve() for zone in (self.raw, *self.others) if isinstance(zone, FolderStore)
         }
-        found = discover(root, zones)
+        found = discover(root, zones, quiet_seconds=self.quiet_seconds)
         real_root = root.resolve()
         if self.archive is not None:
             check_archive(self.archive, (real_root, *zones), [file.source for file in found.files])
-        report = IngestReport(skipped=found.skipped, refused=found.refused, joined=found.joined)
+        report = IngestReport(
+            skipped=found.skipped, refused=found.refused, joined=found.joined, unfinished=found.recent
+        )
         self.progress.start("ingest", len(found.files))
         for file, copy in copied_ahead(self.raw, found.files, self._is_new):
             self._land(file, report, copy)

@@ -136,7 +136,9 @@ def _form(text: str, quoted: str | None) -> str:
 
 
 def _named(form: str, value: str) -> str:
-    return f"CASE WHEN {is_whole(value)} THEN 'integer' ELSE '{form}' END" if form == "exponent" else f"'{form}'"
+    return (
+        f"CASE WHEN {is_whole(value)} THEN 'integer' ELSE '{form}' END" if form == "exponent" else f"'{form}'"
+    )
 
 
 def _counts(value: str, form: str) -> list[str]:
