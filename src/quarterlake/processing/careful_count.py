@@ -53,14 +53,18 @@ class _Scanner:
         return records
 
     def _plain_lines(self) -> int:
-        """Pass over lines without a quote, none of them blank, and return their number; 0 where there are others."""
-        stop = self._data.rfind(b"\n", self._at, self._at + _BLOCK) + 1
-        block = self._data[self._at : stop]
-        if self._lone_cr or not block or (self._quote and self._quote in block) or block[:1] in b"\r\n":
+        """Pass over the next lines up to one with a quote or a blank one, and return their number; 0 where there are none."""
+        data, at = self._data, self._at
+        if self._lone_cr or data[at : at + 1] in (b"\n", b"\r"):
             return 0
-        if b"\n\n" in block or b"\n\r\n" in block:
-            return 0
-        self._at = stop
+        stop = at + _BLOCK
+        if self._quote and (quote := data.find(self._quote, at, stop)) >= 0:
+            stop = quote
+        block = data[at : data.rfind(b"\n", at, stop) + 1]
+        for blank in (b"\n\n", b"\n\r\n"):
+            if (gap := block.find(blank)) >= 0:
+                block = block[: gap + 1]
+        self._at += len(block)
         return block.count(b"\n")
 
     def _fill(self) -> bool:

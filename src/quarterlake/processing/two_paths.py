@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from quarterlake.domain.errors import MisreadError
-from quarterlake.processing.cutting import LONGEST
+from quarterlake.processing.cutting import LONGEST, STRAY, cut
 from quarterlake.processing.faults import reading as duckdb_reading
 from quarterlake.processing.relations import read_rewritten
 from quarterlake.processing.rewriting import rewritten
@@ -30,6 +30,8 @@ _CHUNK = 128 << 10
 _GAPS = 64
 """So many blank lines are looked behind for another table; they are cheap unless text is full of them."""
 _HEAD = 1 << 20
+_FIRST = 1 << 16
+_FEW = 2
 _PAIR = 2
 _BLANKS = re.compile(rb"[\r\n]*+")
 
@@ -53,6 +55,8 @@ def read_either_way(
         with duckdb_reading(source.name, source.path):
             return work(relation)
     why = needs_care(source.path, dialect, reading, limit=None if at_most is None else _HEAD)
+    if why is None and _strays_often(source.path, dialect):
+        why = "stray quotes that would take the lines after them with them"
     if why is None:
         try:
             with duckdb_reading(source.name, source.path):
@@ -65,6 +69,20 @@ def read_either_way(
     ):
         careful = replace(relation, sql=read_rewritten(made), rewriting=made)
         return work(replace(careful, described={**relation.described, "careful": why}))
+
+
+def _strays_often(path: Path, dialect: Dialect) -> bool:
+    """Whether several of the first records open a quote that they do not close: the fast path would be tried in vain."""
+    quote = dialect.cutting.quote
+    with path.open("rb") as stream:
+        stream.seek(dialect.start)
+        head = stream.read(_FIRST)
+    if not quote or quote not in head:
+        return False
+    strays = (
+        one.problem == STRAY and one.raw.count(quote) % 2 for one in cut(io.BytesIO(head), dialect.cutting)
+    )
+    return sum(strays) > _FEW
 
 
 def needs_care(path: Path, dialect: Dialect, reading: Reading, *, limit: int | None = None) -> str | None:
