@@ -344,3 +344,56 @@ def test_a_new_column_is_read_in_each_file_that_has_it_whatever_its_case(tmp_pat
     with scene.pipeline() as pipeline:
         rows = [row for row in curated_rows(pipeline) if row["discount"] is not None]
     assert {row["_month"] for row in rows} == {"2026-02", "2026-03"}
+
+
+def typed_parquet(ids: pa.Array, amounts: pa.Array, month: str) -> bytes:
+    rows = table(USUAL, month=month)
+    target = io.BytesIO()
+    made = {
+        "sale_id": ids,
+        "sold_at": [r["sold_at"] for r in rows],
+        "store": [r["store"] for r in rows],
+        "amount": amounts,
+    }
+    pq.write_table(pa.table(made), target)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize("inferred", [True, False])
+def test_a_column_of_another_type_is_said_though_all_its_values_fit(
+    tmp_path: Path, *, inferred: bool
+) -> None:
+    scene = scene_of(tmp_path)
+    numbers = [*range(10)]
+    if not inferred:
+        scene.declare(contract_yaml((*COLUMNS[:3], ("amount", "int64")), extra={"recordTime": "sold_at"}))
+    usual = typed_parquet(pa.array(numbers, pa.int32()), pa.array(numbers, pa.int64()), "2026-01")
+    scene.put("sales_2026-01.parquet", usual)
+    assert not scene.run(periods=["2026-Q1"], allow_incomplete=True).drift
+    doubles = pa.array([float(n) for n in numbers], pa.float64())
+    scene.put(
+        "sales_2026-02.parquet",
+        typed_parquet(pa.array(range(10, 20), pa.int16()), doubles, "2026-02"),
+    )
+    outcome = scene.run(periods=["2026-Q1"], allow_incomplete=True)
+    [drift] = outcome.drift
+    assert drift.text == (
+        "sales/sales_2026-02.parquet: column amount is float64 in the file, which is not its type in the contract; all its values fit"
+    )
+    assert (drift.kind, drift.records) == (DriftKind.TYPE, 0)
+    [gate] = [g for g in outcome.published[0].quality.gates if g.gate == "within_contract"]
+    assert gate.observed == [drift.text]
+    with scene.pipeline() as pipeline:
+        assert lake_status(pipeline)["datasets"][0]["drift"] == [drift.text]
+        assert len(curated_rows(pipeline)) == 20
+    if inferred:
+        return
+    # What does not fit is said as such, and not twice.
+    scene.put(
+        "sales_2026-03.parquet",
+        typed_parquet(pa.array(range(20, 30), pa.int64()), pa.array([0.5] * 10, pa.float64()), "2026-03"),
+    )
+    late = scene.run(periods=["2026-Q1"], allow_incomplete=True).drift
+    assert [d.text for d in late if "2026-03" in d.source] == [
+        "sales/sales_2026-03.parquet: 10 values of amount do not fit its type; their records are rejected"
+    ]

@@ -12,7 +12,8 @@ class DriftKind(StrEnum):
     """How a file's columns may differ from the contract's.
 
     REORDERED: the same columns in another order. ADDED: a column that the contract lacks. DROPPED: a column of the contract that the file lacks.
-    CASE: a column whose name differs in case alone. TYPE: values that do not fit a column's type.
+    CASE: a column whose name differs in case alone. TYPE: values that do not fit a column's type, or a column that has another type in
+    the file though all its values fit.
     """
 
     REORDERED = "reordered"
@@ -155,6 +156,10 @@ def _what(drift: Drift) -> str:
             return f"column {drift.column} is missing"
         case DriftKind.CASE:
             return f"column {drift.column} is spelled {drift.detail}"
+        case DriftKind.TYPE if drift.detail:
+            return (
+                f"column {drift.column} is {drift.detail} in the file, which is not its type in the contract"
+            )
         case DriftKind.TYPE:
             return f"{drift.records} values of {drift.column} do not fit its type"
 
@@ -177,6 +182,8 @@ def _done(drift: Drift) -> str:
             return f"only that spelling counts, so it is null in its records and {drift.detail} is left out"
         case DriftKind.CASE:
             return "they are one column"
+        case DriftKind.TYPE if drift.detail:
+            return "all its values fit"
         case DriftKind.TYPE if drift.policy is DriftPolicy.NULL_FILL:
             return "null in their records"
         case DriftKind.TYPE:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from quarterlake.domain.column_types import ColumnType, Kind, casts_exactly
 from quarterlake.domain.drift import Drift, DriftKind, DriftPolicy, refusal, row_reason
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.processing.casts import is_null_token
@@ -115,6 +116,12 @@ def type_drift(name: str, contract: Contract, misfits: Mapping[str, Evidence]) -
     return [Drift(d.kind, kept, d.column, records=d.records) for d in found]
 
 
+def without_misfits(met: Sequence[Drift], misfitting: Sequence[Drift]) -> list[Drift]:
+    """What was met, less the columns of another type some of whose values turned out not to fit."""
+    named = {drift.column for drift in misfitting}
+    return [drift for drift in met if drift.kind is not DriftKind.TYPE or drift.column not in named]
+
+
 def counted(found: Sequence[Drift], ruled: Mapping[int, int]) -> tuple[Drift, ...]:
     """The drift with the number of records that each rule rejected; `ruled` has it by the number of the rule."""
     numbers = iter(range(len(found)))
@@ -130,13 +137,35 @@ def still_missing(found: Sequence[Drift], contract: Contract, missing: Sequence[
     """The drift of a file that is kept under a wider contract: as before, but for the columns that it lacks now; in the order of a fresh parse."""
     places = {column.name: place for place, column in enumerate(contract.columns)}
     lacking = [Drift(DriftKind.DROPPED, _dropped(contract, name), name) for name in missing]
-    kept = [drift for drift in found if drift.kind is not DriftKind.DROPPED]
+    types = {column.name: column.type for column in contract.columns}
+    kept = [
+        drift
+        for drift in found
+        if drift.kind is not DriftKind.DROPPED
+        and not (drift.kind is DriftKind.TYPE and drift.detail and _is_within(drift, types))
+    ]
 
     def order(drift: Drift) -> tuple[int, int]:
         place = places.get(drift.column or "", 0)
         return _ORDER[drift.kind], place if drift.kind in {DriftKind.DROPPED, DriftKind.CASE} else 0
 
     return tuple(sorted([*kept, *lacking], key=order))
+
+
+def _is_within(drift: Drift, types: Mapping[str, ColumnType]) -> bool:
+    """Whether the type that a column has in a file lies within the contract's by now."""
+    expected = types.get(drift.column or "")
+    return expected is not None and not _is_other(ColumnType.parse(drift.detail), expected)
+
+
+def _is_other(native: ColumnType, expected: ColumnType) -> bool:
+    """Whether a file's type may hold what the contract's does not. Texts are read as in a file that has no types."""
+    if native == expected or native.kind in {Kind.NULL, Kind.STRING} or expected.kind is Kind.NULL:
+        return False
+    if native.is_number and expected.is_number:
+        narrow = native.kind is Kind.INT64 or expected.kind is Kind.FLOAT64
+        return not narrow and not casts_exactly(native, expected)
+    return not casts_exactly(native, expected)
 
 
 _ORDER = {
@@ -185,6 +214,11 @@ def _differences(
         if extra.name not in taken:
             alike = _alike(extra, relation.columns)
             yield Drift(DriftKind.ADDED, contract.policy(DriftKind.ADDED), extra.spelled or extra.name, alike)
+    for column in contract.columns:
+        given = matched.get(column.name)
+        native = given.native if given else None
+        if native is not None and not column.format and _is_other(native, column.type):
+            yield Drift(DriftKind.TYPE, DriftPolicy.EVOLVE, column.name, str(native))
 
 
 def _alike(column: SourceColumn, columns: Sequence[SourceColumn]) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import msgspec
 
-from quarterlake.domain.column_types import Kind
+from quarterlake.domain.column_types import FLOAT64, Kind
 from quarterlake.domain.drift import Drift, DriftKind, DriftPolicy
 from quarterlake.domain.errors import ContractError, MisreadError, UnreadableFileError
 from quarterlake.domain.parsed import ParsedFile, StoredColumn
@@ -21,7 +21,15 @@ from quarterlake.domain.periods import MAX_YEAR, MIN_YEAR
 from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.processing.casts import local_instant, misfits, stored
 from quarterlake.processing.contradictions import refuse_contradicted
-from quarterlake.processing.drift import DriftError, Met, counted, meet, nothing_matched, type_drift
+from quarterlake.processing.drift import (
+    DriftError,
+    Met,
+    counted,
+    meet,
+    nothing_matched,
+    type_drift,
+    without_misfits,
+)
 from quarterlake.processing.faults import reading
 from quarterlake.processing.misfits import Explained, explain_misfits
 from quarterlake.processing.rejects import survey_records, write_rejects
@@ -40,6 +48,9 @@ if TYPE_CHECKING:
 
 _ORDERED = frozenset({Format.DELIMITED, Format.PARQUET})
 """The formats whose columns have an order."""
+
+_WHOLE_DOUBLES = 1 << 53
+"""Up to here a double holds every integer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +137,11 @@ def _parse(
     if int(str(staged_rows)) > sum(months.values()):
         found = explain_misfits(connection, staged, present, contract.record_time, met.rules)
         refuse_contradicted(connection, job.name, staged, present, found.misfits)
-    drift = (
-        *met.drift,
+    misfitting = [
         *type_drift(job.name, contract, found.misfits),
         *_filled(connection, staged, met, present),
-    )
+    ]
+    drift = (*without_misfits(met.drift, misfitting), *misfitting)
     rejects = scratch / f"{job.id}.rejects.parquet"
     surveyed = survey_records(connection, source, relation)
     _refuse_other_table(job, source, relation, blank=surveyed.blank)
@@ -240,10 +251,11 @@ def typed_query(
     for position, column in enumerate(columns):
         given = met.matched[column.name]
         native = _native_value(given, column, contract.timezone)
+        text = _text(given, column)
         values.append(
-            f"{native or stored(given.text, column.type, contract.timezone, column.format, column.nulls)} AS {identifier(column.name)}"
+            f"{native or stored(text, column.type, contract.timezone, column.format, column.nulls)} AS {identifier(column.name)}"
         )
-        texts.append(f"t{position} := {given.text}")
+        texts.append(f"t{position} := {text}")
         misfit = misfits(identifier(column.name), f"_raw.t{position}", column.type, column.nulls)
         checked = not native or not given.exact or (given.local and contract.timezone != "UTC")
         if column.name in met.filled:
@@ -272,6 +284,14 @@ def typed_query(
     also = "".join(f", {column}" for column in own)
     placed = f"SELECT *, {_month(time, contract)} AS _month FROM ({inner})"
     return f"SELECT {names}{kept}, _month, CASE {broken}WHEN {' OR '.join(bad)} THEN [{raw}] END AS _raw{also} FROM ({placed})"
+
+
+def _text(given: SourceColumn, column: Column) -> str:
+    """The value's text; a whole double is an integer where those belong, as writers make doubles of integers among nulls."""
+    if given.native != FLOAT64 or column.type.kind is not Kind.INT64 or column.format:
+        return given.text
+    whole = f"abs({given.value}) <= {_WHOLE_DOUBLES} AND {given.value} = trunc({given.value})"
+    return f"CASE WHEN {whole} THEN CAST(CAST({given.value} AS BIGINT) AS VARCHAR) ELSE {given.text} END"
 
 
 def _native_value(given: SourceColumn, column: Column, zone: str) -> str | None:
