@@ -88,6 +88,40 @@ schema:
     assert found["why"]["delimiter"] == "the contract says so"
 
 
+def test_it_rejects_without_a_contract_what_a_run_rejects(tmp_path: Path) -> None:
+    lines = ["id,v,w,sold_at", *(f"{n},{n},{n},2024-01-{1 + n % 28:02d}T10:00:00Z" for n in range(3_000))]
+    lines[2_900] = "2899,much,1.5,2024-01-05T10:00:00Z"
+    lines[2_950] = "2949,1,1,soon"
+    lines[2_960] = "2959,1,1,2024-01-05T10:00:00Z,1"
+    found = document(tmp_path, "\n".join([*lines, ""]).encode())
+    assert {name: kind["type"] for name, kind in found["types"].items()} == {
+        "id": "int64",
+        "v": "int64",
+        "w": "decimal(18,1)",
+        "sold_at": "timestamp",
+    }
+    source = tmp_path / "data_source"
+    source.mkdir()
+    (tmp_path / "report.csv").rename(source / "report.csv")
+    lake = ["--lake", str(tmp_path / "lake")]
+    command = [sys.executable, "-m", "quarterlake.cli"]
+    subprocess.run([*command, "ingest", str(source), *lake], check=True, capture_output=True)
+    subprocess.run([*command, "process", *lake], check=True, capture_output=True)
+    listed = subprocess.run([*command, "rejects", *lake], check=True, capture_output=True)
+    rejects = [
+        (each["line"], each["column"], each["reason"]) for each in json.loads(listed.stdout)["rejects"]
+    ]
+    assert [(each["line"], each["column"], each["reason"]) for each in found["rejects"]] == rejects
+    assert len(rejects) == 3
+    assert found["how"]["record time"] == "sold_at"
+
+
+def test_a_file_that_no_period_can_be_told_of_is_said(tmp_path: Path) -> None:
+    assert document(tmp_path, b"a,b\n1,x\n2,y\n")["how"]["record time"].startswith(
+        "none, so that a run refuses"
+    )
+
+
 def test_what_cannot_be_is_said(tmp_path: Path) -> None:
     assert inspect(tmp_path, b"")[0] == 1
     assert "report.csv is empty" in inspect(tmp_path, b"")[2]

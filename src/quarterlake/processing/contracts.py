@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from quarterlake.domain.column_types import NULL, STRING, ColumnType, Kind
+from quarterlake.domain.column_types import ColumnType, Kind
 from quarterlake.domain.contract import fingerprint
 from quarterlake.domain.drift import DriftKind, DriftPolicy, Evolution
 from quarterlake.domain.errors import ConflictError, ContractError
 from quarterlake.domain.inference import TYPED_SHARE, choose_dimensions, plain, widened
-from quarterlake.domain.inference import infer as infer_column
 from quarterlake.domain.odcs import from_yaml, to_yaml
 from quarterlake.lake import keys
-from quarterlake.processing.drafts import draft_contract, new_columns, note_on
+from quarterlake.processing.drafts import draft_contract, new_columns, refined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -175,7 +174,6 @@ def _refined(
     Columns with misfits that some format might read are looked at too, once: their names go into `looked_at`.
     """
     readable = [file for file in parsed.values() if file.error is None]
-    columns = {c.name: c for c in draft.columns}
     misjudged = [
         c.name
         for c in draft.columns
@@ -183,21 +181,13 @@ def _refined(
         or _mostly_misfits(c, readable)
         or (c.name not in looked_at and _may_have_format(c, readable))
     ]
-    notes = list(draft.notes)
     if misjudged:
         looked_at.update(misjudged)
         live = [landing.manifest for landing in landings if landing.is_live]
-        sources = {columns[name].source: name for name in misjudged}
-        for source, evidence in parsing.engine.evidence(live, list(sources)).items():
-            column = columns[sources[source]]
-            found = infer_column(evidence.formed(), source)
-            columns[column.name] = msgspec.structs.replace(column, type=found.type, format=found.format)
-            notes = [note for note in notes if not note.startswith(f"{column.name}: ")]
-            if found.type == STRING and not found.note and column.type not in {STRING, NULL}:
-                found = replace(found, note=f"text, since too many of its values do not fit {column.type}")
-            notes += [note_on(column.name, found)] if found.note else []
+        sources = [c.source for c in draft.columns if c.name in misjudged]
+        draft = refined(draft, parsing.engine.evidence(live, sources))
     added = new_columns(parsing, draft, landings, parsed)
-    return msgspec.structs.replace(draft, columns=(*columns.values(), *added), notes=tuple(notes))
+    return msgspec.structs.replace(draft, columns=(*draft.columns, *added))
 
 
 def _finished(parsing: Parsing, draft: Contract, parsed: Sequence[ParsedFile]) -> Contract:

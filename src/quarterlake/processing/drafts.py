@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from quarterlake.domain.column_types import DATE, INT64, NULL, STRING, TIMESTAMP, ColumnType, Kind, join
 from quarterlake.domain.contract import RESERVED_COLUMNS, Column, Contract
@@ -20,7 +23,7 @@ from quarterlake.processing.dialect import unique_names
 from quarterlake.processing.parsing import stamp_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from quarterlake.domain.landings import Landing, Manifest
     from quarterlake.domain.parsed import ParsedFile
@@ -39,11 +42,20 @@ def draft_contract(
     """
     stamped = [(manifest, stamp_of(manifest)) for manifest in manifests]
     samples = _related([s for s in parsing.engine.sample(stamped, records) if s.error is None])
+    return contract_of(dataset, samples, lambda unsure: parsing.engine.evidence(live, unsure))
+
+
+def contract_of(
+    dataset: str,
+    samples: Sequence[Sample],
+    evidence_of: Callable[[Sequence[str]], Mapping[str, Evidence]],
+) -> Contract | None:
+    """A contract from samples, and from the evidence of all values for columns whose format these do not tell; None for no columns."""
     decisions = decisions_of(samples)
     if not decisions:
         return None
     if unsure := [source for source, found in decisions.items() if found.note and found.type == STRING]:
-        for source, evidence in parsing.engine.evidence(live, unsure).items():
+        for source, evidence in evidence_of(unsure).items():
             decisions[source] = infer(evidence.formed(), source)
     decisions = {source: by_name_of_file(source, found, samples) for source, found in decisions.items()}
     types = {source: found.type for source, found in decisions.items()}
@@ -80,6 +92,22 @@ def draft_contract(
         inferred=True,
         notes=tuple(notes),
     )
+
+
+def refined(draft: Contract, evidence: Mapping[str, Evidence]) -> Contract:
+    """The draft with the types that the evidence of all values gives some columns, by their names in the files."""
+    columns, notes = [], list(draft.notes)
+    for given in draft.columns:
+        column = given
+        if column.source in evidence:
+            found = infer(evidence[column.source].formed(), column.source)
+            notes = [note for note in notes if not note.startswith(f"{column.name}: ")]
+            if found.type == STRING and not found.note and column.type not in {STRING, NULL}:
+                found = replace(found, note=f"text, since too many of its values do not fit {column.type}")
+            notes += [note_on(column.name, found)] if found.note else []
+            column = msgspec.structs.replace(column, type=found.type, format=found.format)
+        columns.append(column)
+    return msgspec.structs.replace(draft, columns=tuple(columns), notes=tuple(notes))
 
 
 def new_columns(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -13,13 +14,13 @@ from quarterlake.domain.column_types import STRING
 from quarterlake.domain.contract import Column, Contract
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.naming import timestamp_in
-from quarterlake.processing.drafts import by_name_of_file, decisions_of
+from quarterlake.processing.drafts import contract_of, refined
 from quarterlake.processing.faults import environment_faults
 from quarterlake.processing.faults import reading as reading_of
-from quarterlake.processing.parser import ParseJob, parse_file
+from quarterlake.processing.parser import ParseJob, ParseOutcome, parse_file
 from quarterlake.processing.rejects import Reject
 from quarterlake.processing.relations import relation_of
-from quarterlake.processing.samples import sample_file
+from quarterlake.processing.samples import file_evidence, sample_file
 from quarterlake.processing.sources import plain_source
 from quarterlake.processing.sql import identifier, literal, rows
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
+    from quarterlake.domain.inference import Evidence
     from quarterlake.domain.reading import Reading
     from quarterlake.processing.relations import Relation
 
@@ -35,7 +37,7 @@ _ANY_TIME = "2000-01-01T00:00:00+00:00"
 _FOLDED = "column {}"
 _WHY = "why "
 _MEMORY = "400MB"
-_SAMPLED = 20_000
+_SAMPLED = 2_000
 
 
 class ColumnReading(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -49,8 +51,8 @@ class ColumnReading(msgspec.Struct, frozen=True, omit_defaults=True):
 class Inspection(msgspec.Struct, frozen=True):
     """How a file is read. `how` has the decisions, `why` the evidence for them, by the same names where there is one.
 
-    `columns` are the file's, `types` what their values are taken for by the first records or said to be by the contract. `records` were counted in the bytes; `first` are the first that were accepted, with the values of the columns
-    `shown` as text; `rejects` are the first of the others, whose number by reason `reject_counts` has.
+    `columns` are the file's, `types` what their values are taken for or said to be by the contract. `records` were counted in the bytes; `first` are the first that were accepted, with the values of the columns
+    `shown`; `rejects` are the first of the others, whose number by reason `reject_counts` has.
     """
 
     name: str
@@ -76,35 +78,74 @@ def inspect_file(
     first: int | None,
     contract: Contract | None = None,
 ) -> Inspection:
-    """Read a whole file as a run would, under a contract or with every value as text; `first` bounds what is shown.
+    """Read a whole file as a run would, under a contract or the one that it gets as the first file of its data set; `first` bounds what is shown.
 
     Raises UnreadableFileError for a file that no run could read.
     """
     with plain_source(name, path, scratch, reading) as source, reading_of(name, path):
         expected = [column.source for column in contract.columns] if contract else []
         relation = relation_of(connection, source, expected, reading)
-    held = msgspec.structs.replace(contract or _all_text(relation), reading=reading)
-    outcome = parse_file(connection, ParseJob("inspected", "", name, "", path, _ANY_TIME, held), scratch)
+    job = ParseJob("inspected", "", name, "", path, _ANY_TIME, contract or _all_text(relation))
+    if contract is None:
+        held, outcome = inferred(connection, job, scratch, reading)
+    else:
+        held = msgspec.structs.replace(contract, reading=reading)
+        outcome = parse_file(connection, replace(job, contract=held), scratch)
     document = outcome.document
     if document.error is not None:
         raise UnreadableFileError(document.error)
     # That the header names columns which the parser expects says nothing where they come from it.
     decided = dict(document.dialect) if contract else {**document.dialect, **relation.described}
+    sources = {column.name: column.source for column in held.columns}
     return Inspection(
         name=name,
-        how={key: text for key, text in decided.items() if not key.startswith(_WHY)},
+        how={key: text for key, text in decided.items() if not key.startswith(_WHY)} | _time_of(held, name),
         why={key.removeprefix(_WHY): text for key, text in decided.items() if key.startswith(_WHY)},
         columns=tuple(column.spelled or column.name for column in relation.columns),
-        types=_said(contract) if contract else _found(connection, name, path, scratch, reading),
+        types=_said(held),
         header=relation.dialect is None or relation.dialect.header,
         records=document.records,
-        shown=tuple(column.name for column in document.columns)
-        if contract
-        else tuple(column.spelled or column.name for column in relation.columns),
+        shown=tuple(sources[column.name] for column in document.columns),
         first=_first(connection, outcome.data, [column.name for column in document.columns], first),
         reject_counts=dict(document.reject_counts),
         rejects=_rejects(connection, outcome.rejects, first),
     )
+
+
+def inferred(
+    connection: DuckDBPyConnection, job: ParseJob, scratch: Path, reading: Reading
+) -> tuple[Contract, ParseOutcome]:
+    """The contract that a file gets when it is the first of its data set, and what it gives under that; all text for one without a record."""
+    stamp = timestamp_in(job.name)
+    sample = sample_file(
+        connection, job.name, job.raw, scratch, records=_SAMPLED, stamp=stamp, written=reading
+    )
+
+    def evidence_of(sources: Sequence[str]) -> dict[str, Evidence]:
+        return file_evidence(connection, job.name, job.raw, scratch, sources, reading)
+
+    drafted = contract_of("inspected", [sample], evidence_of) if sample.error is None else None
+    contract = msgspec.structs.replace(drafted or job.contract, reading=reading)
+    looked_at: set[str] = set()
+    while True:
+        outcome = parse_file(connection, replace(job, contract=contract), scratch)
+        misjudged = [
+            c for c in contract.columns if c.name in outcome.document.misfits and c.name not in looked_at
+        ]
+        if not misjudged or contract is job.contract:
+            return contract, outcome
+        looked_at.update(column.name for column in misjudged)
+        evidence = evidence_of([column.source for column in misjudged])
+        contract = refined(contract, evidence)
+
+
+def _time_of(contract: Contract, name: str) -> dict[str, str]:
+    """What puts the records into periods."""
+    if contract.record_time is not None:
+        return {"record time": contract.record_time}
+    if timestamp_in(name) is not None:
+        return {"record time": "the timestamp in the file's name"}
+    return {"record time": "none, so that a run refuses the file: no column and not its name gives one"}
 
 
 def inspect_path(path: Path, reading: Reading, *, first: int, contract: Contract | None = None) -> Inspection:
@@ -121,19 +162,16 @@ def inspect_path(path: Path, reading: Reading, *, first: int, contract: Contract
 
 
 def _said(contract: Contract) -> dict[str, ColumnReading]:
-    return {column.name: ColumnReading(str(column.type), column.format) for column in contract.columns}
-
-
-def _found(
-    connection: DuckDBPyConnection, name: str, path: Path, scratch: Path, reading: Reading
-) -> dict[str, ColumnReading]:
-    sample = sample_file(
-        connection, name, path, scratch, records=_SAMPLED, stamp=timestamp_in(name), written=reading
-    )
-    decided = {
-        source: by_name_of_file(source, found, [sample]) for source, found in decisions_of([sample]).items()
+    notes = {
+        column.name: note.removeprefix(f"{column.name}: ")
+        for column in contract.columns
+        for note in contract.notes
+        if note.startswith(f"{column.name}: ")
     }
-    return {source: ColumnReading(str(d.type), d.format, d.note) for source, d in decided.items()}
+    return {
+        column.source: ColumnReading(str(column.type), column.format, notes.get(column.name, ""))
+        for column in contract.columns
+    }
 
 
 def _all_text(relation: Relation) -> Contract:

@@ -88,12 +88,17 @@ def sample_file(
 
 
 def file_evidence(
-    connection: DuckDBPyConnection, name: str, raw: Path, scratch: Path, columns: Sequence[str]
+    connection: DuckDBPyConnection,
+    name: str,
+    raw: Path,
+    scratch: Path,
+    columns: Sequence[str],
+    written: Reading = EVIDENCE,
 ) -> dict[str, Evidence]:
     """Evidence over every record of a file for those of the columns that it has; nothing for an unreadable file."""
     try:
-        with plain_source(name, raw, scratch) as source, reading(name, source.path):
-            relation = relation_of(connection, source, columns)
+        with plain_source(name, raw, scratch, written) as source, reading(name, source.path):
+            relation = relation_of(connection, source, columns, written)
             wanted = [c for c in relation.columns if c.name in columns]
             if not wanted:
                 return {}
@@ -101,7 +106,7 @@ def file_evidence(
             found = read_either_way(
                 source,
                 relation,
-                EVIDENCE,
+                written,
                 scratch,
                 lambda either: gather_evidence(connection, texts, either.sql, quoted, forms=True),
             )
