@@ -19,6 +19,7 @@ from quarterlake.processing.samples import sample_file
 from tests.integration.test_formats import contract_of, opened_connection, parse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import duckdb
@@ -126,6 +127,41 @@ def test_timestamps_of_96_bits_are_exact_or_refused(
         whole = [None if value is None else value // 1_000 for value in values]
         expected = pa.array(whole, pa.timestamp("us", "UTC")).to_pylist()
         assert found.rows == [(value,) for value in expected]
+
+
+INSTANT = pa.array([MICROS * 1_000, -1_000, None, 7_000], NANOS)
+CUT = pa.array([MICROS * 1_000, -1_000, None, 7_001], NANOS)
+NESTED: dict[str, Callable[[pa.Array], pa.Array]] = {
+    "a list": lambda v: pa.ListArray.from_arrays([0, 2, 2, 4], v),
+    "a list of lists": lambda v: pa.ListArray.from_arrays(
+        [0, 1, 1, 2], pa.ListArray.from_arrays([0, 3, 4], v)
+    ),
+    "structs in a list": lambda v: pa.ListArray.from_arrays(
+        [0, 1, 3, 4], pa.StructArray.from_arrays([pa.array("wxyz"), v], ["of", "it"])
+    ),
+    "a list in a struct": lambda v: pa.StructArray.from_arrays(
+        [pa.ListArray.from_arrays([0, 2, 2, 4], v)], ["l"]
+    ),
+    "a map's values": lambda v: pa.MapArray.from_arrays([0, 2, 2, 4], pa.array("wxyz"), v),
+    "a map's keys": lambda v: pa.MapArray.from_arrays([0, 1, 2, 3], v.drop_null(), pa.array("xyz")),
+}
+
+
+@pytest.mark.parametrize("form", NESTED)
+def test_timestamps_of_96_bits_in_lists_and_maps_are_exact_or_refused(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, form: str
+) -> None:
+    for values in (INSTANT, CUT):
+        table = pa.table({"a": NESTED[form](values), "b": [1, 2, 3]})
+        data = written(table, use_deprecated_int96_timestamps=True)
+        columns = {"a.l" if form == "a list in a struct" else "a": "string"}
+        found = parse(connection, tmp_path, data, columns)
+        if values is CUT:
+            assert "its column a holds INT96 timestamps below the microsecond" in (found.document.error or "")
+        else:
+            assert found.document.error is None
+            assert len(found.rows) == 3
+        assert parse(connection, tmp_path, data, {"b": "int64"}).rows == [(1,), (2,), (3,)]
 
 
 def test_timestamps_of_96_bits_may_lie_in_any_year(

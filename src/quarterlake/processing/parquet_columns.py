@@ -18,12 +18,12 @@ from quarterlake.domain.column_types import (
     decimal_for,
 )
 from quarterlake.domain.errors import UnreadableFileError
-from quarterlake.processing.nanoseconds import cut_columns
+from quarterlake.processing.nanoseconds import cut_columns, cut_within
 from quarterlake.processing.parquet_schema import Leaf, leaves
 from quarterlake.processing.sql import identifier, literal, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from duckdb import DuckDBPyConnection
     from duckdb.sqltypes import DuckDBPyType
@@ -92,8 +92,8 @@ def parquet_columns(
     """
     read = [leaf for leaf in leaves(connection, path) if leaf.is_read(expected)]
     _refuse_wide(name, read)
-    _refuse_cut(connection, name, path, read)
     described = connection.execute(f"SELECT * FROM {relation} LIMIT 0").description or []
+    _refuse_cut(connection, name, path, read, {str(column[0]): column[1] for column in described})
     given = [_Given((str(column[0]),), identifier(str(column[0])), column[1]) for column in described]
     flat = [field for column in given for field in _fields(column, expected, _LEVELS)]
     binary = _binary(connection, relation, flat)
@@ -101,8 +101,6 @@ def parquet_columns(
     said = {}
     if binary:
         said["bytes, not text"] = ", ".join(".".join(path) for path in sorted(binary))
-    if any(leaf.kind == _INT96 and leaf.within for leaf in read):
-        said["timestamps of 96 bits in lists"] = "read to the microsecond"
     return found, said
 
 
@@ -115,9 +113,17 @@ def _refuse_wide(name: str, read: Collection[Leaf]) -> None:
             )
 
 
-def _refuse_cut(connection: DuckDBPyConnection, name: str, path: str, read: Collection[Leaf]) -> None:
-    wide = [leaf for leaf in read if leaf.kind == _INT96 and not leaf.within]
-    if found := cut_columns(connection, path, wide):
+def _refuse_cut(
+    connection: DuckDBPyConnection,
+    name: str,
+    path: str,
+    read: Collection[Leaf],
+    types: Mapping[str, DuckDBPyType],
+) -> None:
+    wide = [leaf for leaf in read if leaf.kind == _INT96]
+    nested = {leaf.path[0]: types[leaf.path[0]] for leaf in wide if leaf.within}
+    found = cut_columns(connection, path, [leaf for leaf in wide if not leaf.within])
+    if found := found or cut_within(connection, path, nested):
         raise UnreadableFileError(
             f"{name}: its column {found[0]} holds INT96 timestamps below the microsecond, which would be cut. Write them as 64 bits of nanoseconds, "
             "of which only those are rejected, or rounded to the microsecond, or leave the column out of the contract."
