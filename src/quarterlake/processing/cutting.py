@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from quarterlake.processing.record_search import count_newlines
+from quarterlake.processing.record_survey import count_newlines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

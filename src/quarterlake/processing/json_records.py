@@ -13,15 +13,12 @@ from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.processing.json_pieces import pieces
 from quarterlake.processing.json_recount import count_pieces
 from quarterlake.processing.json_scan import json_text
-from quarterlake.processing.record_search import (
+from quarterlake.processing.record_search import LOOK_BYTES, RAW_BYTES, Location, locate
+from quarterlake.processing.record_survey import (
     CHUNK_BYTES,
-    LOOK_BYTES,
-    RAW_BYTES,
-    Location,
     Stretch,
     Survey,
     count_newlines,
-    locate,
     read_parts,
     survey,
 )

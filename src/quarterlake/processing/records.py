@@ -26,16 +26,13 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, BinaryIO
 
-from quarterlake.processing.record_search import (
+from quarterlake.processing.record_search import LOOK_BYTES, Location, locate, locate_skipped
+from quarterlake.processing.record_survey import (
     CHUNK_BYTES,
-    LOOK_BYTES,
-    Location,
     Part,
     Stretch,
     Survey,
     count_newlines,
-    locate,
-    locate_skipped,
     read_parts,
     survey,
 )

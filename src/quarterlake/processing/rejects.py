@@ -17,7 +17,8 @@ from quarterlake.processing.json_records import (
     survey_lines_json,
 )
 from quarterlake.processing.misfits import BROKEN, MISFITS, Explained, Misfit
-from quarterlake.processing.record_search import Location, Survey
+from quarterlake.processing.record_search import Location
+from quarterlake.processing.record_survey import Survey
 from quarterlake.processing.records import TextShape, locate_delimited, locate_dropped, survey_delimited
 from quarterlake.processing.relations import DROPPED, Relation
 from quarterlake.processing.sources import Format, PlainSource

@@ -18,8 +18,9 @@ import msgspec
 
 from quarterlake.processing.careful_count import count_carefully
 from quarterlake.processing.cutting import LONGEST, Run
+from quarterlake.processing.footers import find_footer
 from quarterlake.processing.record_search import Location
-from quarterlake.processing.structure import Seen, find_footer, table_records
+from quarterlake.processing.structure import Seen, table_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,19 +16,13 @@ import duckdb
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.processing.drift import Met, meet
 from quarterlake.processing.faults import environment_faults
-from quarterlake.processing.parser import (
-    ParseJob,
-    ParseOutcome,
-    check_matched,
-    clean_document,
-    local_times,
-    typed_query,
-)
+from quarterlake.processing.parser import ParseJob, ParseOutcome, check_matched, clean_document, local_times
 from quarterlake.processing.rejects import survey_records
 from quarterlake.processing.relations import DROPPED, DROPPED_SCANS, Relation, relation_of
 from quarterlake.processing.sources import Format, PlainSource, plain_source
 from quarterlake.processing.sql import identifier, literal, literals, parquet_options, rows
 from quarterlake.processing.two_paths import needs_care
+from quarterlake.processing.typed_query import typed_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -25,20 +24,9 @@ TOO_MANY = "more fields than the header"
 TOO_FEW = "fewer fields than the header"
 NOT_UTF8 = "not UTF-8"
 
-_TAIL = 1 << 16
 _LOOK = 1 << 14
 _ENDS = (b"\n", b"\r")
-_MOST_FOOTERS = 20
 _BLOCK = 6
-_TOTAL = re.compile(
-    r"(grand[ -]|sub[ -]?)?(total|sum|summe|gesamt(summe)?|insgesamt|totale|somme|suma|average|mean|count)s?( ?:|\b).*",
-    flags=re.IGNORECASE,
-)
-_ALL = re.compile(r"(grand[ -])?(total|sum|summe|gesamt|insgesamt)s?:?", flags=re.IGNORECASE)
-_NOTE = re.compile(
-    r"\s*(#|//|--|==|\*|\(|source\b|note|quelle\b|generated\b|created\b|exported\b|end\b|[0-9,.]+ (rows|records|lines)\b|(rows|records|lines)\b)",
-    flags=re.IGNORECASE,
-)
 
 
 class Seen(NamedTuple):
@@ -211,89 +199,6 @@ class _Classifier:
         while len(self._ahead) < count and (one := next(self._cuts, None)) is not None:
             self._ahead.extend(one.cuts() if isinstance(one, Run) else (one,))
         return list(islice(self._ahead, count))
-
-
-def find_footer(stream: BinaryIO, dialect: Dialect, reading: Reading) -> int | None:
-    """Where the footer of a file begins, None where it has none: totals, notes and comments after the last record.
-
-    It is looked for in the last 64 KiB, and is at most 20 records long and shorter than the table. One that `reading` gives the length of
-    has that, whatever its size.
-    """
-    if reading.footer == 0 or len(dialect.columns) == 1:
-        return None
-    size = _TAIL
-    start, last = _last_records(stream, dialect, size)
-    if reading.footer is None and last and isinstance(last[-1], Run) and _ends_plainly(last[-1], dialect):
-        return None
-    cuts = _one_by_one(last)
-    filled = [at for at, one in enumerate(cuts) if one.raw]
-    if reading.footer is not None:
-        while len(filled) <= reading.footer and start > dialect.start:
-            size *= 4
-            start, last = _last_records(stream, dialect, size)
-            cuts = _one_by_one(last)
-            filled = [at for at, one in enumerate(cuts) if one.raw]
-        return start + cuts[filled[-min(reading.footer, len(filled))]].start if filled else None
-    found = None
-    for at in reversed(filled[max(1, len(filled) // 2) :][-_MOST_FOOTERS:]):
-        cells = [text for text, _ in cells_of(cuts[at], dialect.cutting)] if cuts[at].problem is None else []
-        if not any(cell.strip() for cell in cells) and len(cells) > 1:
-            continue
-        body = [cuts[one] for one in filled if one < at]
-        if not _is_footer(cuts[at], cells, dialect, body, set_off=at > 0 and not cuts[at - 1].raw):
-            break
-        found = start + cuts[at].start
-    return found
-
-
-def _last_records(stream: BinaryIO, dialect: Dialect, size: int) -> tuple[int, list[Cut | Run]]:
-    """The records in the last bytes of a file, less one that is cut in two, and where in it they begin."""
-    start = max(dialect.start, stream.seek(0, io.SEEK_END) - size)
-    stream.seek(start)
-    tail = stream.read()
-    if start > dialect.start:
-        whole = tail.find(b"\n") + 1 or tail.find(b"\r") + 1
-        start, tail = start + whole, tail[whole:]
-    return start, list(cut_in_runs(io.BytesIO(tail), dialect.cutting, len(dialect.columns)))
-
-
-def _one_by_one(found: Sequence[Cut | Run]) -> list[Cut]:
-    return [one for each in found for one in (each.cuts() if isinstance(each, Run) else (each,))]
-
-
-def _ends_plainly(run: Run, dialect: Dialect) -> bool:
-    """Whether the last record is like any other, so that nothing before it can be a footer: nearly every file."""
-    last = run.last()
-    cells = [text for text, _ in cells_of(last, dialect.cutting)]
-    return any(map(str.strip, cells)) and not _is_footer(last, cells, dialect, (), set_off=False)
-
-
-def _is_footer(
-    one: Cut, cells: Sequence[str], dialect: Dialect, body: Sequence[Cut], *, set_off: bool
-) -> bool:
-    width = len(dialect.columns)
-    filled = [cell.strip() for cell in cells if cell.strip()]
-    if not filled:
-        return False
-    first = filled[0]
-    typed = next(at for at, cell in enumerate(cells) if cell.strip()) in dialect.typed
-    if len(cells) != width and not (dialect.trailing and len(cells) == width + 1):
-        if len(cells) > width:
-            return False
-        note = _NOTE.match(one.raw.decode(errors="replace")) or _TOTAL.fullmatch(first)
-        return bool(note) or set_off or (len(cells) == 1 and typed and not is_value(first))
-    if len(filled) == 1 and width > 2:  # noqa: PLR2004
-        return typed and not is_value(first) and bool(cells[0].strip())
-    if not _TOTAL.fullmatch(first) or any(_first_cell(other, dialect) == first for other in body[-200:]):
-        return False
-    if typed or _ALL.fullmatch(first):
-        return True
-    return len(filled) < width and all(not cell.strip() or is_value(cell) for cell in cells[1:])
-
-
-def _first_cell(one: Cut, dialect: Dialect) -> str:
-    cells = cells_of(one, dialect.cutting) if one.problem is None else []
-    return cells[0][0].strip() if cells else ""
 
 
 def _width_reason(fields: int, width: int) -> str | None:

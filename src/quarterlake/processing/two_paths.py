@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, TypeVar
 from quarterlake.domain.errors import MisreadError
 from quarterlake.processing.cutting import LONGEST, STRAY, cut
 from quarterlake.processing.faults import reading as duckdb_reading
+from quarterlake.processing.footers import find_footer
 from quarterlake.processing.relations import read_rewritten
 from quarterlake.processing.rewriting import rewritten
-from quarterlake.processing.structure import begins_table_at, find_footer
+from quarterlake.processing.structure import begins_table_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
