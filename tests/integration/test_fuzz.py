@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from tests.integration.test_formats import NAME, Parsed, opened_connection, parse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import duckdb
@@ -103,6 +105,50 @@ def test_damaged_tables_of_every_form(
     balanced(
         parse(connection, tmp_path, data, COLUMNS), data, None if encoding.startswith("utf-8") else encoding
     )
+
+
+JSON_FORMS: list[Callable[[list[Any]], str]] = [
+    json.dumps,
+    lambda records: json.dumps(records, indent=2),
+    lambda records: "".join(map(json.dumps, records)),
+    lambda records: "\n".join(json.dumps(record, indent=1) for record in records),
+    lambda records: "[\n" + ",\n".join(map(json.dumps, records)) + "\n]",
+    lambda records: "\n".join(map(json.dumps, records)),
+    lambda records: json.dumps({"data": records, "next": None}),
+    lambda records: json.dumps({"data": records, "count": len(records)}, indent=2),
+]
+JSON_DAMAGE = st.sampled_from(
+    [b"", b"{", b"}", b"[", b"]", b'"', b",", b":", b"\\", b"\n", b'{"a": 1}', b"}, {", b"x", b"]}", b"\xff"]
+)
+
+
+@settings(max_examples=200, **QUICK)
+@given(
+    form=st.sampled_from(JSON_FORMS),
+    count=st.integers(1, 6),
+    nested=st.booleans(),
+    damage=st.lists(st.tuples(st.floats(0, 1), JSON_DAMAGE, st.integers(0, 4)), min_size=1, max_size=3),
+    cut=st.floats(0, 1) | st.none(),
+)
+def test_damaged_json_of_every_form(
+    connection: duckdb.DuckDBPyConnection,
+    tmp_path: Path,
+    form: Callable[[list[Any]], str],
+    count: int,
+    damage: list[tuple[float, bytes, int]],
+    cut: float | None,
+    *,
+    nested: bool,
+) -> None:
+    records: list[Any] = [{"a": n, "b": f"x {n}", "c": "2026-01-05"} for n in range(count)]
+    if nested:
+        records = [{**record, "of": [{"a": 1}, {"a": 2}]} for record in records]
+    data = form(records).encode()
+    for share, piece, gone in damage:
+        place = round(share * len(data))
+        data = data[:place] + piece + data[place + gone :]
+    data = data[: round(cut * len(data))] if cut is not None else data
+    balanced(parse(connection, tmp_path, data, COLUMNS), data)
 
 
 def table(chance: random.Random, delimiter: str, quote: str, escape: str) -> str:
