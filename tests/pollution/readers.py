@@ -11,7 +11,9 @@ import duckdb
 
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.reading import EVIDENCE
-from quarterlake.processing.inspecting import inspect_file
+from quarterlake.processing.inspecting import all_text, inspect_file
+from quarterlake.processing.relations import relation_of
+from quarterlake.processing.sources import plain_source
 from tests.pollution.scoring import Read
 
 if TYPE_CHECKING:
@@ -28,11 +30,17 @@ def _connection() -> duckdb.DuckDBPyConnection:
 
 def quarterlake_reader(path: Path) -> Read | None:
     """Ours; rejected records are no records. That its ledger balances is seen to on the way."""
+    connection, scratch = _connection(), path.parent
     try:
-        found = inspect_file(_connection(), path.name, path, path.parent, EVIDENCE, first=None)
+        with plain_source(path.name, path, scratch) as source:
+            relation = relation_of(connection, source)
+        contract = all_text(relation)
+        found = inspect_file(connection, path.name, path, scratch, EVIDENCE, first=None, contract=contract)
     except UnreadableFileError:
         return None
-    return Read(list(found.columns) if found.header else [], [_texts(row) for row in found.first])
+    has_header = relation.dialect is None or relation.dialect.header
+    header = [column.spelled or column.name for column in relation.columns] if has_header else []
+    return Read(header, [_texts(row) for row in found.first])
 
 
 def duckdb_reader(path: Path) -> Read | None:

@@ -85,7 +85,7 @@ def inspect_file(
     with plain_source(name, path, scratch, reading) as source, reading_of(name, path):
         expected = [column.source for column in contract.columns] if contract else []
         relation = relation_of(connection, source, expected, reading)
-    job = ParseJob("inspected", "", name, "", path, _ANY_TIME, contract or _all_text(relation))
+    job = ParseJob("inspected", "", name, "", path, _ANY_TIME, contract or all_text(relation))
     if contract is None:
         held, outcome = inferred(connection, job, scratch, reading)
     else:
@@ -174,7 +174,8 @@ def _said(contract: Contract) -> dict[str, ColumnReading]:
     }
 
 
-def _all_text(relation: Relation) -> Contract:
+def all_text(relation: Relation) -> Contract:
+    """A contract under which every value of a file is text."""
     columns = (Column(_FOLDED.format(at), STRING, column.name) for at, column in enumerate(relation.columns))
     return Contract("inspected", tuple(columns))
 
