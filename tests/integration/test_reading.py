@@ -202,6 +202,7 @@ def test_settings_that_cannot_be_are_refused(values: dict[str, str]) -> None:
 def test_an_encoding_is_found_by_its_bytes(tmp_path: Path, data: bytes, name: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(data)
-    found = find_encoding(path)
+    with path.open("rb") as stream:
+        found = find_encoding(stream)
     assert found.name == name
     assert found.why

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def dialect(folder: Path, data: bytes, expected: Collection[str] = ()) -> Dialect:
     path = folder / "file"
     path.write_bytes(data)
-    return find_dialect("sales.csv", path, expected)
+    with path.open("rb") as stream:
+        return find_dialect("sales.csv", stream, expected)
 
 
 @pytest.mark.parametrize(

@@ -89,10 +89,9 @@ class Landing:
         return report
 
     def _is_new(self, file: SourceFile, status: os.stat_result) -> bool:
-        """Whether a file's bytes must be copied, as far as its size and the memory of hashes tell."""
+        """Whether a file's bytes must be copied, as far as the memory of hashes tells."""
         known = self.seen.sha256(file.source, status)
-        landed = self._landed_of(file)
-        return landed.key_of(known) is None if known else not landed.has_size(status.st_size)
+        return known is None or self._landed_of(file).key_of(known) is None
 
     def _land(self, file: SourceFile, report: IngestReport, copy: Copy | None) -> None:
         try:

@@ -7,7 +7,7 @@ import io
 import re
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.reading import EVIDENCE, Reading
@@ -17,7 +17,6 @@ from quarterlake.processing.layout import Cells, Head, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
-    from pathlib import Path
 
 _SAMPLE = 1 << 16
 _FEW_RECORDS, _RECORDS = 48, 256
@@ -87,7 +86,7 @@ class Dialect:
 
 
 def find_dialect(
-    name: str, path: Path, expected: Collection[str] = (), reading: Reading = EVIDENCE
+    name: str, stream: BinaryIO, expected: Collection[str] = (), reading: Reading = EVIDENCE
 ) -> Dialect:
     """The dialect of a UTF-8 file from its first 64 KiB.
 
@@ -96,7 +95,7 @@ def find_dialect(
     `column_1` and so on. Where nothing else shows, the quote is `"`: a file whose first quoted field comes late reads right too.
     What `reading` says is so.
     """
-    sample, offset = _sample(path)
+    sample, offset = _sample(stream)
     declared = _DECLARED.match(sample)
     if declared and reading.delimiter is None:
         reading = Reading(
@@ -168,12 +167,11 @@ def unique_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(made)
 
 
-def _sample(path: Path) -> tuple[bytes, int]:
+def _sample(stream: BinaryIO) -> tuple[bytes, int]:
     """The first bytes of a file, up to a line end, and where they begin: after a byte order mark."""
-    with path.open("rb") as file:
-        data = file.read(_SAMPLE)
-        if file.read(1):  # a record that the sample cuts is none of its records
-            data = data[: max(data.rfind(b"\n"), data.rfind(b"\r")) + 1] or data
+    data = stream.read(_SAMPLE)
+    if stream.read(1):  # a record that the sample cuts is none of its records
+        data = data[: max(data.rfind(b"\n"), data.rfind(b"\r")) + 1] or data
     mark = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
     return data[mark:], mark
 

@@ -55,7 +55,7 @@ class Encoding:
         return self.name == "utf-8"
 
 
-def find_encoding(path: Path, declared: str | None = None) -> Encoding:
+def find_encoding(file: BinaryIO, declared: str | None = None) -> Encoding:
     """The encoding of a text file: what is `declared`, a byte order mark, the place of zero bytes, or what its other bytes are.
 
     Bytes that are no UTF-8 speak for a single-byte encoding only when they outnumber the sequences that are, and are such
@@ -63,15 +63,14 @@ def find_encoding(path: Path, declared: str | None = None) -> Encoding:
     """
     if declared is not None:
         return Encoding(codecs.lookup(declared).name.removesuffix("-sig"), "the contract says so")
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
-        for mark, name in _MARKS:
-            if head.startswith(mark):
-                return Encoding(name, "byte order mark")
-        if wide := _without_mark(head):
-            return wide
-        file.seek(0)
-        return _single_or_utf8(file)
+    head = file.read(_HEAD)
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return Encoding(name, "byte order mark")
+    if wide := _without_mark(head):
+        return wide
+    file.seek(0)
+    return _single_or_utf8(file)
 
 
 def _without_mark(head: bytes) -> Encoding | None:

@@ -90,7 +90,7 @@ def survey_records(connection: DuckDBPyConnection, source: PlainSource, relation
     if source.format is Format.PARQUET:
         footer = f"SELECT sum(num_rows) FROM parquet_file_metadata({literal(source.path)})"
         return Survey(int(str(rows(connection, footer)[0][0])))
-    with source.path.open("rb") as stream:
+    with source.open() as stream:
         if relation.rewriting is not None:
             return Survey(relation.rewriting.count())
         if relation.dialect is not None:

@@ -95,7 +95,8 @@ def relation_of(
 
 
 def _delimited(source: PlainSource, expected: Collection[str], reading: Reading) -> Relation:
-    dialect = find_dialect(source.name, source.path, expected, reading)
+    with source.open() as stream:
+        dialect = find_dialect(source.name, stream, expected, reading)
     slots = _slots(dialect)
     columns = tuple(
         SourceColumn(name, slot, spelled=spelled)

@@ -106,7 +106,7 @@ def _member(connection: DuckDBPyConnection, job: ParseJob, scratch: Path, stack:
         if (
             relation.dialect is None
             or relation.sql.count(literal(source.path)) != 1
-            or needs_care(source.path, relation.dialect, job.reading) is not None
+            or needs_care(source, relation.dialect, job.reading) is not None
         ):
             return None
         met = meet(job.name, relation, contract, ordered=True)

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 import zstandard
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _HEAD = 1 << 16
+_HELD = 1 << 18
+"""A delimited file of no more bytes is read once and held; others are opened for each look at them."""
 _ZSTD_CHUNK = 1 << 14  # small, since a chunk is unpacked at once and may hold 10,000 times its size
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _PARQUET = b"PAR1"
@@ -48,7 +50,7 @@ class PlainSource:
     """A local, uncompressed file (UTF-8 when it is text), `name` as the user knows it.
 
     `encoding` is what the text was in, and `recoding` knows where in that its bytes were. `anew` is where the records
-    of JSON may be written anew meanwhile; `said` is what was found out about its form.
+    of JSON may be written anew meanwhile; `said` is what was found out about its form. `held` are the bytes of a small delimited file.
     """
 
     name: str
@@ -59,6 +61,11 @@ class PlainSource:
     recoding: Recoding = field(default_factory=lambda: Recoding("utf-8"))
     anew: Path = field(default=Path(), compare=False)
     said: Mapping[str, str] = field(default_factory=dict)
+    held: bytes | None = field(default=None, compare=False, repr=False)
+
+    def open(self) -> BinaryIO:
+        """Its bytes, from the first."""
+        return self.path.open("rb") if self.held is None else io.BytesIO(self.held)
 
 
 @contextmanager
@@ -68,21 +75,21 @@ def plain_source(name: str, path: Path, scratch: Path, reading: Reading = EVIDEN
     `reading` may say its encoding. Constant memory. Raises UnreadableFileError for a file that is empty, cut off, broken or binary.
     """
     with ExitStack() as cleanup:
-        head = _head(path)
-        compression = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "none")
+        start = _start(path)
+        compression = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), "none")
         if compression != "none":
             with path.open("rb") as packed:
                 path = cleanup.enter_context(_written(_unpack(name, packed, compression), scratch))
-            head = _head(path)
-        encoding = _encoding(path, head, reading)
+            start = _start(path)
+        encoding = _encoding(path, start, reading)
         recoding = Recoding(encoding.name)
         if not encoding.is_utf8:
             path = cleanup.enter_context(_written(_recode(name, path, recoding), scratch))
             recoding.path = path
-            head = _head(path)
-        form = _format(name, path, head)
+            start = _start(path)
+        form = _format(name, path, start[:_HEAD])
         said: dict[str, str] = {}
-        if form in {Format.NDJSON, Format.JSON_ARRAY} and head.startswith(codecs.BOM_UTF8):
+        if form in {Format.NDJSON, Format.JSON_ARRAY} and start.startswith(codecs.BOM_UTF8):
             path = cleanup.enter_context(_written(_without_mark(path), scratch))
         if form is Format.NDJSON:
             found = form_of_objects(name, path)
@@ -95,12 +102,14 @@ def plain_source(name: str, path: Path, scratch: Path, reading: Reading = EVIDEN
         anew = path
         if form in {Format.JSON_ARRAY, Format.JSON_VALUES}:
             anew = cleanup.enter_context(_written(iter(()), scratch))
-        yield PlainSource(name, path, form, compression, encoding, recoding, anew, said)
+        held = start if form is Format.DELIMITED and len(start) <= _HELD else None
+        yield PlainSource(name, path, form, compression, encoding, recoding, anew, said, held)
 
 
-def _head(path: Path) -> bytes:
+def _start(path: Path) -> bytes:
+    """The file's first bytes: all of them, or more than are held."""
     with path.open("rb") as file:
-        return file.read(_HEAD)
+        return file.read(_HELD + 1)
 
 
 def _format(name: str, path: Path, head: bytes) -> Format:
@@ -156,10 +165,11 @@ def _zstd_chunks(packed: IO[bytes]) -> Iterator[bytes]:
         raise EOFError("it ends within a frame")
 
 
-def _encoding(path: Path, head: bytes, reading: Reading) -> Encoding:
-    if head.startswith(_PARQUET):
+def _encoding(path: Path, start: bytes, reading: Reading) -> Encoding:
+    if start.startswith(_PARQUET):
         return Encoding("utf-8", "Parquet has its own")
-    return find_encoding(path, reading.encoding)
+    with io.BytesIO(start) if len(start) <= _HELD else path.open("rb") as stream:
+        return find_encoding(stream, reading.encoding)
 
 
 def _recode(name: str, path: Path, recoding: Recoding) -> Iterator[bytes]:

@@ -55,8 +55,8 @@ def read_either_way(
     if dialect is None:
         with duckdb_reading(source.name, source.path):
             return work(relation)
-    why = needs_care(source.path, dialect, reading, limit=None if at_most is None else _HEAD)
-    if why is None and _strays_often(source.path, dialect):
+    why = needs_care(source, dialect, reading, limit=None if at_most is None else _HEAD)
+    if why is None and _strays_often(source, dialect):
         why = "stray quotes that would take the lines after them with them"
     if why is None:
         try:
@@ -72,10 +72,10 @@ def read_either_way(
         return work(replace(careful, described={**relation.described, "careful": why}))
 
 
-def _strays_often(path: Path, dialect: Dialect) -> bool:
+def _strays_often(source: PlainSource, dialect: Dialect) -> bool:
     """Whether several of the first records open a quote that they do not close: the fast path would be tried in vain."""
     quote = dialect.cutting.quote
-    with path.open("rb") as stream:
+    with source.open() as stream:
         stream.seek(dialect.start)
         head = stream.read(_FIRST)
     if not quote or quote not in head:
@@ -86,14 +86,16 @@ def _strays_often(path: Path, dialect: Dialect) -> bool:
     return sum(strays) > _FEW
 
 
-def needs_care(path: Path, dialect: Dialect, reading: Reading, *, limit: int | None = None) -> str | None:
+def needs_care(
+    source: PlainSource, dialect: Dialect, reading: Reading, *, limit: int | None = None
+) -> str | None:
     """Why DuckDB's reader would not read a file as it is meant, as far as that can be seen beforehand; None if it would.
 
     One pass over the bytes, or the first `limit` of them.
     """
     if dialect.special:
         return dialect.special
-    with path.open("rb") as stream:
+    with source.open() as stream:
         if find_footer(stream, dialect, reading) is not None:
             return "a footer"
         # In a small file this costs nothing; for a large one the count of its records says whether there are blank lines at all.

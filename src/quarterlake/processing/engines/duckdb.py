@@ -59,6 +59,8 @@ DEFAULT_MEMORY = "400MB"
 _BATCH = 10_000
 _WORKERS = 2
 """Files or months worked on at a time: while one waits for Python or for its last row group, the engine reads the other."""
+_LARGE_MONTH = 4_000_000
+"""Records. Sorting a larger month keeps all cores busy, and takes memory beyond DuckDB's own count of it: one at a time."""
 _FEW_VALUES = 4_000_000
 _COPY = "_profiled"
 _WRITERS = 8
@@ -112,9 +114,11 @@ class DuckDBEngine:
         for parsed in self._side_by_side(self._parse_some, _together(requests)):
             yield from parsed
 
-    def _side_by_side(self, work: Callable[[R], T], requests: Iterable[R]) -> Iterator[T]:
+    def _side_by_side(
+        self, work: Callable[[R], T], requests: Iterable[R], workers: int = _WORKERS
+    ) -> Iterator[T]:
         """The results in order; after a failure what has not begun is not begun."""
-        with ThreadPoolExecutor(_WORKERS) as pool:
+        with ThreadPoolExecutor(workers) as pool:
             try:
                 yield from pool.map(work, requests)
             except BaseException:
@@ -210,7 +214,9 @@ class DuckDBEngine:
 
     def curate(self, requests: Iterable[CurateRequest]) -> Iterator[CuratedMonth]:
         """See the port."""
-        return self._side_by_side(self._curate_one, requests)
+        given = list(requests)
+        large = any(request.records > _LARGE_MONTH for request in given)
+        return self._side_by_side(self._curate_one, given, 1 if large else _WORKERS)
 
     def _curate_one(self, request: CurateRequest) -> CuratedMonth:
         contract = request.contract

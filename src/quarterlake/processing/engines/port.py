@@ -68,6 +68,11 @@ class CurateRequest:
     path: str
 
     @property
+    def records(self) -> int:
+        """How many records the month's own files hold of it."""
+        return sum(given.parsed.months[self.month] for given in self.inputs)
+
+    @property
     def landings(self) -> list[int]:
         """The month's own landings, in their order."""
         return sorted(given.manifest.sequence for given in self.inputs)
