@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-EVERY = 100
+EVERY = 101  # a hundred would be just above what the gate on rejects lets pass
 MIB = 1 << 20
 
 
@@ -37,7 +37,7 @@ def stray_quote(line: bytes) -> bytes:
 
 
 def spoiled(clean: Path, spoil: Callable[[bytes], bytes], name: str) -> Path:
-    """A source folder with every hundredth record of the clean one spoilt."""
+    """A source folder with one record in so many of the clean one spoilt."""
     folder = fresh(name) / "orders"
     folder.mkdir(parents=True)
     for path in sorted((clean / "orders").iterdir()):
