@@ -62,7 +62,9 @@ _WORKERS = 2
 _LARGE_MONTH = 4_000_000
 """Records. Sorting a larger month keeps all cores busy, and takes memory beyond DuckDB's own count of it: one at a time."""
 _FEW_VALUES = 4_000_000
+_MANY_FILES = 8
 _COPY = "_profiled"
+_OWN = "_month_records"
 _WRITERS = 8
 
 
@@ -224,8 +226,14 @@ class DuckDBEngine:
         with self._paths([*request.inputs, *rivals]) as paths, environment_faults(self._scratch):
             connection = self._connections.in_thread()
             read = _reader(paths)
-            own = curate_sql.rows_of(DUCKDB, contract, [request.month], request.inputs, read)
-            lost, losing, conflicts = _find_losers(connection, request, read) if contract.key else ({}, "", 0)
+            own = _read_once(
+                connection,
+                request,
+                curate_sql.rows_of(DUCKDB, contract, [request.month], request.inputs, read),
+            )
+            lost, losing, conflicts = (
+                _find_losers(connection, request, read, own) if contract.key else ({}, "", 0)
+            )
             equal = 0 if contract.key else _number(connection, curate_sql.equal_rows(DUCKDB, contract, own))
             target = self._scratch / f"{request.id}.parquet"
             query = _ordered_rows(request, own, without_losers=bool(lost))
@@ -429,12 +437,22 @@ def _reader(paths: Mapping[str, Path]) -> curate_sql.Reader:
     return read
 
 
+def _read_once(connection: DuckDBPyConnection, request: CurateRequest, own: str) -> str:
+    """A query for a month's records as it is, or over a copy in memory of few records from many files, whose opening costs more than their rows."""
+    few = request.records * len(request.contract.columns) <= _FEW_VALUES
+    if len(request.inputs) < _MANY_FILES or not few:
+        return own
+    _fill(connection, _OWN, own)
+    return f"SELECT * FROM {_OWN}"
+
+
 def _find_losers(
-    connection: DuckDBPyConnection, request: CurateRequest, read: curate_sql.Reader
+    connection: DuckDBPyConnection, request: CurateRequest, read: curate_sql.Reader, own: str
 ) -> tuple[dict[int, int], str, int]:
-    """How many records of each landing lose, what identifies them all, and how many keys have versions that differ."""
+    """How many records of each landing lose, what identifies them all, and how many keys have versions that differ; `own` are the month's records."""
     contract = request.ranked_by
-    own = curate_sql.rows_of(DUCKDB, contract, [request.month], request.inputs, read)
+    if request.rivals:
+        own = curate_sql.rows_of(DUCKDB, contract, [request.month], request.inputs, read)
     rivals = [
         curate_sql.rows_of(DUCKDB, contract, [month], inputs, read)
         for month, inputs in request.rivals.items()
