@@ -159,7 +159,12 @@ def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
         found
         for landing in held.landings
         if landing.is_live and held.contract and landing.manifest.sequence in held.parsed
-        for found in drift_of(held.contract, landing.manifest, held.parsed[landing.manifest.sequence])
+        for found in drift_of(
+            held.contract,
+            landing.manifest,
+            held.parsed[landing.manifest.sequence],
+            replayed.get(landing.manifest.sequence, 0),
+        )
     ]
     return {
         "dataset": held.dataset,

@@ -325,12 +325,10 @@ class Pipeline:
             parsed = settled.parsed.get(landing.manifest.sequence)
             if parsed is None or not landing.is_live:
                 continue
-            source = landing.manifest.source
-            if (
-                refusal := refusal_of(source, parsed, replayed.get(landing.manifest.sequence, 0))
-            ) is not None:
+            source, gone = landing.manifest.source, replayed.get(landing.manifest.sequence, 0)
+            if (refusal := refusal_of(source, parsed, gone)) is not None:
                 outcome.refused[source] = refusal
-            outcome.drift += drift_of(settled.contract, landing.manifest, parsed)
+            outcome.drift += drift_of(settled.contract, landing.manifest, parsed, gone)
         live = {landing.manifest.sequence for landing in landings if landing.is_live}
         outcome.rejects = reject_counts(landings, settled.parsed, live.intersection(settled.parsed))
         if table is None:

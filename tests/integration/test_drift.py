@@ -397,3 +397,63 @@ def test_a_column_of_another_type_is_said_though_all_its_values_fit(
     assert [d.text for d in late if "2026-03" in d.source] == [
         "sales/sales_2026-03.parquet: 10 values of amount do not fit its type; their records are rejected"
     ]
+
+
+def renamed_in_march() -> dict[str, bytes]:
+    """Three months: the last has another name for the buyer, a column more, and both among the others."""
+    usual = b"Auftrag;Datum;Kunde;Betrag;Menge\n"
+    return {
+        "sales_2026-01.csv": usual + b"1;2026-01-05;Alt;10,50;1\n2;2026-01-06;Neu;11,50;2\n",
+        "sales_2026-02.csv": usual + b"3;2026-02-05;Alt;12,50;1\n4;2026-02-06;Neu;13,50;2\n",
+        "sales_2026-03.csv": (
+            b"Auftrag;Datum;Kaeufer;Betrag;Menge;Rabatt\n"
+            b"5;2026-03-05;Alt;14,50;1;3\n6;2026-03-06;Neu;15,50;2;4\n"
+        ),
+    }
+
+
+def test_one_first_run_says_the_drift_that_a_run_a_file_says(tmp_path: Path) -> None:
+    said = []
+    for together in (True, False):
+        scene = scene_of(tmp_path / str(together))
+        for name, content in renamed_in_march().items():
+            scene.put(name, content)
+            if not together:
+                scene.run(periods=["2026-Q1"], allow_incomplete=True)
+        outcome = scene.run(periods=["2026-Q1"], allow_incomplete=True)
+        assert outcome.contract is not None
+        said.append(([d.text for d in outcome.drift], dict(outcome.contract.evolved)))
+        assert scene.run(periods=["2026-Q1"], allow_incomplete=True).drift == outcome.drift
+    assert said[0] == said[1]
+    march = "sales/sales_2026-03.csv: column"
+    assert said[0][0] == [
+        f"{march} Kunde is missing; null in its records",
+        f"{march} Kaeufer is new (string); the contract took it in",
+        f"{march} Rabatt is new (int64); the contract took it in",
+    ]
+
+
+def test_columns_that_the_sample_did_not_show_have_come_later_too(tmp_path: Path) -> None:
+    scene = scene_of(tmp_path)
+    for n in range(12):
+        columns = (*USUAL[:2], "discount", *USUAL[2:]) if n == 1 else USUAL
+        scene.put(f"sales_2026-01-{n + 1:02d}.csv", as_csv(table(columns, 10 * n + 1, "2026-01")))
+    outcome = scene.run(periods=["2026-Q1"], allow_incomplete=True)
+    assert [d.text for d in outcome.drift] == [
+        "sales/sales_2026-01-02.csv: column discount is new (decimal(18,1)); the contract took it in",
+        *(
+            f"sales/sales_2026-01-{n:02d}.csv: column discount is missing; null in its records"
+            for n in range(3, 13)
+        ),
+    ]
+
+
+def test_columns_in_another_order_are_named_as_the_files(tmp_path: Path) -> None:
+    scene = scene_of(tmp_path)
+    scene.declare(contract_yaml(COLUMNS, extra={"recordTime": "sold_at"}))
+    scene.put("sales_2026-01.csv", as_csv(table(("amount", "sale_id", "sold_at", "store"), 1, "2026-01")))
+    [drift] = scene.run().drift
+    assert drift.text == (
+        "sales/sales_2026-01.csv: its columns come as amount, sale_id, sold_at, store, which is another order than the contract's; "
+        "they are read by their names"
+    )

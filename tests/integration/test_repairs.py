@@ -13,6 +13,7 @@ import pytest
 
 from quarterlake.cleaning import clean
 from quarterlake.domain.errors import UsageError
+from quarterlake.domain.ledger import totals
 from quarterlake.domain.profiles import PROFILE_VERSION, Profile
 from quarterlake.lake import documents, keys
 from quarterlake.lake.folder import FolderStore
@@ -158,6 +159,16 @@ def counts(entry: FileEntry) -> tuple[int, int, int, int]:
 def rejects_of(scene: Scene) -> list[Any]:
     with scene.pipeline() as pipeline:
         return list(reject_entries(pipeline, "sales"))
+
+
+def totals_agree(scene: Scene) -> int:
+    """The rejected records that `status` counts: those that are listed, and those in the sum of a run."""
+    with scene.pipeline() as pipeline:
+        rejected: int = lake_status(pipeline)["datasets"][0]["records"]["rejected"]
+    outcome = scene.run()
+    assert totals(outcome.entries)["rejected"] == rejected == len(rejects_of(scene))
+    assert sum(count.count for count in outcome.rejects) == rejected
+    return rejected
 
 
 def told_rejects(scene: Scene, release: Release | None = None) -> dict[tuple[str, str], int]:
@@ -321,6 +332,7 @@ def test_a_repair_that_is_rejected_again_is_exported_again_under_its_first_trace
     scene.run()
     assert counts(ledger(scene)[SOURCE]) == (12, 9, 1, 2)
     assert counts(ledger(scene)[SOURCE + "/repaired"]) == (2, 2, 0, 0)
+    assert totals_agree(scene) == 1
 
 
 def test_a_corrected_file_ends_the_repairs_of_what_it_was(scene: Scene) -> None:
@@ -332,6 +344,7 @@ def test_a_corrected_file_ends_the_repairs_of_what_it_was(scene: Scene) -> None:
     found = ledger(scene)
     assert counts(found[SOURCE]) == (12, 12, 0, 0)
     assert counts(found[SOURCE + "/repaired"]) == (2, 0, 0, 2)
+    assert totals_agree(scene) == 0
     _, rows = path, list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"), newline="")))
     rows[0]["amount"] = "8.25"
     save(path, rows)
@@ -355,6 +368,25 @@ def test_a_record_that_is_discarded_on_purpose_is_superseded(scene: Scene) -> No
     assert (found[SOURCE].repaired, found[SOURCE].discarded) == (0, 2)
     assert counts(found[SOURCE + "/repaired"]) == (0, 0, 0, 0)
     assert len(rejects_of(scene)) == sum(told_rejects(scene).values()) == 1
+
+
+def test_drift_whose_records_are_repaired_is_said_no_more(scene: Scene) -> None:
+    [before] = [d.text for d in scene.run().drift if "amount" in d.text]
+    assert before == f"{SOURCE}: 2 values of amount do not fit its type; their records are rejected"
+    repair(scene, amounts("7.00", None, None), "one.csv")
+    outcome = scene.run()
+    assert f"{before} (1 of its 3 rejects are repaired or discarded)" in [d.text for d in outcome.drift]
+    repair(scene, amounts("5.25", "6.00"), "two.csv")
+    outcome = scene.run()
+    assert outcome.drift == []
+    [gate] = [g for g in outcome.published[0].quality.gates if g.gate == "within_contract"]
+    assert (gate.passed, gate.message) == (True, "every file keeps to the contract")
+    with scene.pipeline() as pipeline:
+        assert lake_status(pipeline)["datasets"][0]["drift"] == []
+        _, outlook = newest_outlook(pipeline.lake.aggregated, "sales")
+    assert outlook is not None
+    assert (outlook.drift, outlook.rejects) == ((), ())
+    assert totals_agree(scene) == 0
 
 
 def test_a_contract_that_takes_the_original_leaves_the_repair_out(scene: Scene) -> None:

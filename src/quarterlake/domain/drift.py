@@ -101,6 +101,12 @@ class Drift(msgspec.Struct, frozen=True, omit_defaults=True):
     records: int = 0
 
     @property
+    def rejects(self) -> bool:
+        """Whether records were rejected for it."""
+        misfits = self.kind is DriftKind.TYPE and not self.detail and self.policy is DriftPolicy.EVOLVE
+        return misfits or self.policy is DriftPolicy.REJECT_ROW
+
+    @property
     def text(self) -> str:
         """What happened and what was done, for people."""
         if self.policy is DriftPolicy.REJECT_FILE:
@@ -148,7 +154,7 @@ def refusal(drift: Drift) -> str:
 def _what(drift: Drift) -> str:
     match drift.kind:
         case DriftKind.REORDERED:
-            return f"its columns are in another order than the contract's ({drift.detail})"
+            return f"its columns come as {drift.detail}, which is another order than the contract's"
         case DriftKind.ADDED:
             alike = f" and differs from {drift.detail} in case only" if drift.detail else ""
             return f"column {drift.column} is not in the contract{alike}"
@@ -161,16 +167,13 @@ def _what(drift: Drift) -> str:
                 f"column {drift.column} is {drift.detail} in the file, which is not its type in the contract"
             )
         case DriftKind.TYPE:
-            return f"{drift.records} values of {drift.column} do not fit its type"
+            some = "1 value" if drift.records == 1 else f"{drift.records} values"
+            return f"{some} of {drift.column} {'does' if drift.records == 1 else 'do'} not fit its type"
 
 
 def _done(drift: Drift) -> str:
-    if drift.policy is DriftPolicy.REJECT_ROW:
-        touched = {
-            DriftKind.ADDED: f"the {drift.records} records that have a value there",
-            DriftKind.TYPE: "their records",
-        }
-        return f"{touched.get(drift.kind, 'all of its records')} are rejected"
+    if drift.rejects:
+        return _rejected(drift)
     match drift.kind:
         case DriftKind.REORDERED:
             return "they are read by their names"
@@ -184,10 +187,20 @@ def _done(drift: Drift) -> str:
             return "they are one column"
         case DriftKind.TYPE if drift.detail:
             return "all its values fit"
-        case DriftKind.TYPE if drift.policy is DriftPolicy.NULL_FILL:
-            return "null in their records"
         case DriftKind.TYPE:
-            return "their records are rejected"
+            return f"null in {'its record' if drift.records == 1 else 'their records'}"
+
+
+def _rejected(drift: Drift) -> str:
+    match drift.kind:
+        case DriftKind.TYPE:
+            return "its record is rejected" if drift.records == 1 else "their records are rejected"
+        case DriftKind.ADDED if drift.records == 1:
+            return "the record that has a value there is rejected"
+        case DriftKind.ADDED:
+            return f"the {drift.records} records that have a value there are rejected"
+        case _:
+            return "all of its records are rejected"
 
 
 def row_reason(drift: Drift) -> str:

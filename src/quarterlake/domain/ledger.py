@@ -22,7 +22,7 @@ class FileEntry(msgspec.Struct, frozen=True):
     """Where the records of one landed file went: `records = accepted + rejected + superseded`.
 
     `records` is counted from the file's bytes, by other code than the parser's. `superseded` are records that a newer
-    version, an equal record, a newer landing of the file or a repair replaced: `repaired` and `discarded` of them are rejects that a replay
+    version, an equal record, a newer landing of the file (rejects among them) or a repair replaced: `repaired` and `discarded` of them are rejects that a replay
     repaired or took away. A replay itself says in `repairs` which file's records it holds. A file that could not be read has an
     `error` and no records; one whose bytes had landed before has `duplicate_of` and none either.
     """

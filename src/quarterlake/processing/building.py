@@ -15,7 +15,7 @@ from quarterlake.domain.profiles import PROFILE_VERSION, Profile, RejectCount
 from quarterlake.domain.releases import Build, Observations, build_id, hidden_columns
 from quarterlake.lake import documents, keys
 from quarterlake.processing.engines.port import PeriodView
-from quarterlake.processing.ledgers import file_entries, live_replays, parts_by_file
+from quarterlake.processing.ledgers import file_entries, live_replays, parts_by_file, stood_for
 from quarterlake.processing.user_sql import UserAggregate, load_aggregates
 from quarterlake.processing.user_sql_lineage import showing
 
@@ -194,6 +194,7 @@ def reject_counts(
 def _observations(curated: Curated, months: Sequence[CuratedMonth], profile: Profile) -> Observations:
     used = _used(curated, months)
     manifests = {landing.manifest.sequence: landing.manifest for landing in curated.landings}
+    replayed = stood_for(curated.landings, curated.parsed)
     return Observations(
         rows=profile.records.rows,
         rows_by_month={month.month: month.rows for month in months},
@@ -203,27 +204,34 @@ def _observations(curated: Curated, months: Sequence[CuratedMonth], profile: Pro
         drift=tuple(
             drift.text
             for number, file in used.items()
-            for drift in drift_of(curated.contract, manifests[number], file)
+            for drift in drift_of(curated.contract, manifests[number], file, replayed.get(number, 0))
         ),
     )
 
 
-def refusal_of(source: str, parsed: ParsedFile, stood_for: int = 0) -> str | None:
-    """Why nothing of a file counts; None for one of which something does, or which holds no record. `stood_for` of its rejects a replay stands for."""
+def refusal_of(source: str, parsed: ParsedFile, replayed: int = 0) -> str | None:
+    """Why nothing of a file counts; None for one of which something does, or which holds no record. For `replayed` of its rejects a replay stands."""
     if parsed.error is not None:
         return parsed.error
-    if parsed.rejected > stood_for and not parsed.accepted:
+    if parsed.rejected > replayed and not parsed.accepted:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(parsed.reject_counts.items()))
         return f"{source}: all of its {parsed.rejected} records are rejected ({reasons}); `quarterlake rejects` lists them."
     return None
 
 
-def drift_of(contract: Contract, manifest: Manifest, parsed: ParsedFile) -> list[FileDrift]:
-    """Where a file left its contract and what was done: what parsing found, and the changes that it made to the contract."""
+def drift_of(
+    contract: Contract, manifest: Manifest, parsed: ParsedFile, replayed: int = 0
+) -> list[FileDrift]:
+    """Where a file left its contract and what was done: what parsing found, and the changes that it made to the contract.
+
+    For `replayed` of its rejects a replay stands: where it does for all, what they were rejected for is no drift any more.
+    """
+    mended = 0 < parsed.rejected <= replayed
+    since = f" ({replayed} of its {parsed.rejected} rejects are repaired or discarded)" if replayed else ""
     found = [
-        (drift.kind, drift.policy, drift.column, drift.records, drift.text)
+        (drift.kind, drift.policy, drift.column, drift.records, drift.text + (since if drift.rejects else ""))
         for drift in parsed.drift
-        if _counts(drift, contract, manifest)
+        if _counts(drift, contract, manifest) and not (mended and drift.rejects)
     ]
     found += [
         (change.kind, DriftPolicy.EVOLVE, change.column, 0, change.text)

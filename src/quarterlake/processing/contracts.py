@@ -14,7 +14,7 @@ from quarterlake.domain.errors import ConflictError, ContractError
 from quarterlake.domain.inference import TYPED_SHARE, choose_dimensions, plain, widened
 from quarterlake.domain.odcs import from_yaml, to_yaml
 from quarterlake.lake import keys
-from quarterlake.processing.drafts import draft_contract, new_columns, refined
+from quarterlake.processing.drafts import came_later, draft_contract, new_columns, refined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -159,7 +159,7 @@ def infer(parsing: Parsing, dataset: str, landings: Sequence[Landing]) -> Contra
         if refined == draft:
             break
         draft = refined
-    return _finished(parsing, draft, list(parsed.values()))
+    return _finished(parsing, draft, parsed)
 
 
 def _refined(
@@ -187,12 +187,17 @@ def _refined(
         sources = [c.source for c in draft.columns if c.name in misjudged]
         draft = refined(draft, parsing.engine.evidence(live, sources))
     added = new_columns(parsing, draft, landings, parsed)
-    return msgspec.structs.replace(draft, columns=(*draft.columns, *added))
+    if not added:
+        return draft
+    # Which file brought them is told when all are parsed; here only that they have no place in the order of the others.
+    evolution = (*draft.evolution, *(Evolution(DriftKind.ADDED, column.name, 0) for column in added))
+    return msgspec.structs.replace(draft, columns=(*draft.columns, *added), evolution=evolution)
 
 
-def _finished(parsing: Parsing, draft: Contract, parsed: Sequence[ParsedFile]) -> Contract:
-    """The draft with what only parsed records tell: which columns have nulls, what to group by, whether the key holds."""
-    readable = [file for file in parsed if file.error is None]
+def _finished(parsing: Parsing, draft: Contract, parsed: Mapping[int, ParsedFile]) -> Contract:
+    """The draft with what only parsed records tell: which columns have nulls or came later, what to group by, whether the key holds."""
+    by_landing = {number: file for number, file in parsed.items() if file.error is None}
+    readable = list(by_landing.values())
     columns = tuple(msgspec.structs.replace(c, nullable=_has_nulls(c, readable)) for c in draft.columns)
     key = draft.key if not any(c.nullable for c in columns if c.name in draft.key) else ()
     groupable = [
@@ -202,7 +207,11 @@ def _finished(parsing: Parsing, draft: Contract, parsed: Sequence[ParsedFile]) -
     ]
     distinct = parsing.engine.distinct(readable, groupable, _MOST_VALUES)
     dimensions = choose_dimensions(distinct, sum(file.accepted for file in readable))
-    return msgspec.structs.replace(draft, columns=columns, key=key, dimensions=dimensions)
+    having = {c.name: [n for n, file in by_landing.items() if c.name not in file.missing] for c in columns}
+    evolution = came_later(columns, having, min(by_landing, default=0))
+    return msgspec.structs.replace(
+        draft, columns=columns, key=key, dimensions=dimensions, evolution=evolution
+    )
 
 
 def _mostly_misfits(column: Column, parsed: Sequence[ParsedFile]) -> bool:

@@ -10,6 +10,7 @@ import msgspec
 
 from quarterlake.domain.column_types import DATE, INT64, NULL, STRING, TIMESTAMP, ColumnType, Kind, join
 from quarterlake.domain.contract import RESERVED_COLUMNS, Column, Contract
+from quarterlake.domain.drift import DriftKind, Evolution
 from quarterlake.domain.forms import Decision
 from quarterlake.domain.inference import (
     Evidence,
@@ -41,8 +42,30 @@ def draft_contract(
     Columns whose format these do not tell are looked at in all records of the `live` files.
     """
     stamped = [(manifest, stamp_of(manifest)) for manifest in manifests]
-    samples = _related([s for s in parsing.engine.sample(stamped, records) if s.error is None])
-    return contract_of(dataset, samples, lambda unsure: parsing.engine.evidence(live, unsure))
+    taken = zip(manifests, parsing.engine.sample(stamped, records), strict=True)
+    by_landing = {manifest.sequence: sample for manifest, sample in taken if sample.error is None}
+    samples = _related(list(by_landing.values()))
+    draft = contract_of(dataset, samples, lambda unsure: parsing.engine.evidence(live, unsure))
+    if draft is None:
+        return None
+    names = {
+        number: {name.casefold() for name in sample.columns}
+        for number, sample in by_landing.items()
+        if sample in samples
+    }
+    having = {c.name: [n for n in names if c.source.casefold() in names[n]] for c in draft.columns}
+    return msgspec.structs.replace(draft, evolution=came_later(draft.columns, having, min(names)))
+
+
+def came_later(
+    columns: Sequence[Column], having: Mapping[str, Sequence[int]], first: int
+) -> tuple[Evolution, ...]:
+    """The columns that came with later landings than the `first`, as if each had been looked at alone; `having` says which landings have each."""
+    return tuple(
+        Evolution(DriftKind.ADDED, column.name, landing, str(column.type))
+        for column in columns
+        if (landing := min(having[column.name], default=first)) > first
+    )
 
 
 def contract_of(

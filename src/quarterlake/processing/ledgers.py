@@ -39,7 +39,7 @@ def file_entries(
 ) -> list[FileEntry]:
     """Where the records of every landed file went, in landing order.
 
-    The records of a landing that was corrected are superseded, all but its rejects; bytes that had landed before count
+    All records of a landing that was corrected are superseded, its rejects too: nothing of it is to be mended. Bytes that had landed before count
     nothing. Rejects that a live replay stands for are superseded by it. A file that is not parsed yet has no records yet; one that is not curated yet does not balance until it is.
     """
     parts = parts_by_file(curation)
@@ -97,9 +97,7 @@ def _entry(landing: Landing, parsed: ParsedFile | None, parts: Mapping[str, Part
         return msgspec.structs.replace(entry, error=parsed.error if parsed else None)
     records = parsed.records + parsed.withheld
     if landing.replaced_by is not None:
-        return msgspec.structs.replace(
-            entry, records=records, rejected=parsed.rejected, superseded=parsed.accepted + parsed.withheld
-        )
+        return msgspec.structs.replace(entry, records=records, superseded=records)
     accepted = sum(part.accepted for part in parts.values())
     superseded = sum(part.records - part.accepted for part in parts.values()) + parsed.withheld
     return msgspec.structs.replace(
