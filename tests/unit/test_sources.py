@@ -99,6 +99,10 @@ def test_utf_16_becomes_utf_8(tmp_path: Path, encoding: str) -> None:
         (zstd(b"a,b\n") + b"more", "is broken zstd"),
         (b"\x89PNG\r\n\x1a\n\x00\x00\x00", "is binary"),
         (gzip.compress(gzip.compress(b"a,b\n")), "is binary"),
+        (bytes(range(250, 0, -1)), "is binary, no table that quarterlake reads"),
+        (gzip.compress(bytes(range(1, 256))), "is binary, no table that quarterlake reads"),
+        (b"PK\x03\x04some document", "is a ZIP archive, as xlsx, docx and OpenDocument files are, no table"),
+        (gzip.compress(b"%PDF-1.7\n1 0 obj\n"), "is a PDF document, no table"),
         (parquet()[:-1], "no footer"),
         (b"PAR1", "no footer"),
         ("a,b\n".encode("utf-16") + b"\x00", "begins like UTF-16"),
@@ -108,6 +112,13 @@ def test_what_is_no_data_is_refused_by_name(tmp_path: Path, data: bytes, said: s
     with pytest.raises(UnreadableFileError, match=rf"^sales\.csv .*{re.escape(said.split(' ', 1)[-1])}"):
         plain(tmp_path, data)
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "data", [b"PK,name\n1,x\n", b"a\x01b\x02\n1\x012\x02\n", b"a,b\n1,\x03\x04\x05\x06\n"]
+)
+def test_a_text_with_controls_is_a_text(tmp_path: Path, data: bytes) -> None:
+    assert plain(tmp_path, data)[3] == data
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -8,6 +8,7 @@ import io
 import re
 import tempfile
 import zlib
+from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -32,6 +33,19 @@ _ZSTD_CHUNK = 1 << 14  # small, since a chunk is unpacked at once and may hold 1
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _PARQUET = b"PAR1"
 _SMALLEST_PARQUET = 12
+_NO_TABLES = {
+    b"PK\x03\x04": "a ZIP archive, as xlsx, docx and OpenDocument files are",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an old Office document, as xls and doc files are",
+    b"%PDF-": "a PDF document",
+    b"\xfd7zXZ\x00": "packed with xz",
+    b"7z\xbc\xaf\x27\x1c": "packed with 7-Zip",
+    b"SQLite format 3\x00": "an SQLite database",
+    b"Obj\x01": "an Avro file",
+}
+"""How files begin that are no tables, or of formats that are not read."""
+_NO_CONTROLS = bytes({*range(256)} - {*range(1, 9), *range(14, 32), 127})
+_KINDS = 5
+_TEXT_PER_CONTROL = 32
 
 
 class Format(StrEnum):
@@ -81,6 +95,8 @@ def plain_source(name: str, path: Path, scratch: Path, reading: Reading = EVIDEN
             with path.open("rb") as packed:
                 path = cleanup.enter_context(_written(_unpack(name, packed, compression), scratch))
             start = _start(path)
+        if what := next((what for magic, what in _NO_TABLES.items() if start.startswith(magic)), None):
+            raise _no_table(name, what)
         encoding = _encoding(path, start, reading)
         recoding = Recoding(encoding.name)
         if not encoding.is_utf8:
@@ -121,13 +137,23 @@ def _format(name: str, path: Path, head: bytes) -> Format:
         raise UnreadableFileError(
             f"{name} is empty. Send it again, or correct it with a file under the same name."
         )
-    if b"\x00" in head:
-        raise UnreadableFileError(
-            f"{name} is binary and no Parquet, gzip or zstd file. Send CSV, TSV, JSON or Parquet."
-        )
+    if b"\x00" in head or _is_noise(head):
+        raise _no_table(name, "binary")
     if re.match(rb'\[\s*([{\]\["]|-?[0-9]|(true|false|null)\b|$)', text):
         return Format.JSON_ARRAY
     return Format.NDJSON if re.match(rb'\{\s*["}]', text) else Format.DELIMITED
+
+
+def _no_table(name: str, what: str) -> UnreadableFileError:
+    return UnreadableFileError(
+        f"{name} is {what}, no table that quarterlake reads. Send CSV, TSV, JSON or Parquet, plain or packed with gzip or zstd."
+    )
+
+
+def _is_noise(head: bytes) -> bool:
+    """Whether bytes hold controls as no text does: many, and of many kinds, since some texts are delimited by one or two."""
+    found = Counter(head.translate(None, _NO_CONTROLS))
+    return len(found) >= _KINDS and found.total() * _TEXT_PER_CONTROL > len(head)
 
 
 def _check_footer(name: str, path: Path) -> None:
