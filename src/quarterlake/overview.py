@@ -95,9 +95,7 @@ def ledger_entries(pipeline: Pipeline, dataset: str | None) -> list[FileEntry]:
 def reject_entries(pipeline: Pipeline, dataset: str | None) -> Iterator[RejectEntry]:
     """The rejects of every live file, less those that a replay stands for; a replay's own among them."""
     for held in chosen(pipeline, dataset):
-        live = {
-            landing.manifest.sequence: landing.manifest.source for landing in held.landings if landing.is_live
-        }
+        live = {landing.manifest.sequence: landing.manifest for landing in held.landings if landing.is_live}
         numbers = {held.parsed[n].id: n for n in live if n in held.parsed}
         files = [held.parsed[n] for n in live if n in held.parsed]
         stood_for = held.stood_for
@@ -105,14 +103,16 @@ def reject_entries(pipeline: Pipeline, dataset: str | None) -> Iterator[RejectEn
             number = numbers[file.id]
             if place_of(reject.byte_offset, reject.record) in stood_for.get(number, ()):
                 continue
+            manifest = live[number]
             yield RejectEntry(
                 held.dataset,
-                live[number],
+                manifest.source,
                 reject.line,
                 reject.byte_offset,
                 reject.column,
                 reject.reason,
-                reject.raw,
+                # Where a replay names what it stands for, the parser has read blanks.
+                reject.raw if manifest.replay is None else reject.raw.rstrip(),
             )
 
 

@@ -42,7 +42,7 @@ class Replayed(msgspec.Struct):
     """What a sheet came to.
 
     `repaired` and `discarded` count rows that are new, `unchanged` those that say what was said before, `left` those without a repair;
-    `refused` gives reasons by the row's number in the sheet. `landed` are the replays made.
+    `raw_changed` those of all whose `_raw` was changed, which is not read. `refused` gives reasons by the row's number in the sheet. `landed` are the replays made.
     """
 
     dataset: str
@@ -50,6 +50,7 @@ class Replayed(msgspec.Struct):
     discarded: int = 0
     unchanged: int = 0
     left: int = 0
+    raw_changed: int = 0
     refused: dict[str, str] = {}
     landed: list[str] = []
 
@@ -150,6 +151,7 @@ def _replay_of(pipeline: Pipeline, sheet: Path, dataset: str, rows: list[tuple[i
         if row.known["_dataset"] != dataset:
             continue
         action = row.known.get("_action", "").strip().casefold()
+        done.raw_changed += action not in {"discard", "keep"} and row.is_raw_changed
         if action in ACTIONS and (action == "keep" or (action == "" and not row.is_changed)):
             done.left += 1
             continue
@@ -198,7 +200,9 @@ class _Places:
             return "its _trace was changed, so that the record cannot be found; export again"
         original = self.original(trace[0], source)
         if original is None:
-            return f"{source} was corrected since it was exported, so that this record is no more"
+            return (
+                f"{source} was corrected since it was exported, so that this record is no more; export again"
+            )
         if original.sequence not in self._held.parsed:
             return f"{source} has not been read under the contract in force; `quarterlake rejects replay {self._held.dataset}` does that"
         if trace[1] not in self.lines(original.sequence):

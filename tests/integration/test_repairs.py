@@ -349,7 +349,9 @@ def test_a_corrected_file_ends_the_repairs_of_what_it_was(scene: Scene) -> None:
     rows[0]["amount"] = "8.25"
     save(path, rows)
     done = replayed(scene, path)
-    assert "was corrected since" in done.refused["2"]
+    assert done.refused["2"].endswith(
+        "was corrected since it was exported, so that this record is no more; export again"
+    )
     # The bytes that it was come back, and the repairs with them.
     scene.put("sales_2026-02.csv", as_csv(month("2026-02", BAD)))
     scene.run()
@@ -368,6 +370,30 @@ def test_a_record_that_is_discarded_on_purpose_is_superseded(scene: Scene) -> No
     assert (found[SOURCE].repaired, found[SOURCE].discarded) == (0, 2)
     assert counts(found[SOURCE + "/repaired"]) == (0, 0, 0, 0)
     assert len(rejects_of(scene)) == sum(told_rejects(scene).values()) == 1
+
+
+def test_an_edit_of_the_raw_text_is_said_to_be_none(scene: Scene) -> None:
+    def change(rows: Rows) -> None:
+        rows[0]["_raw"] = rows[0]["_raw"].replace("=3+4", "3.25")
+        rows[1]["_raw"] = f" {rows[1]['_raw']}\r\n"
+
+    done = repair(scene, change)
+    assert (done.repaired, done.left, done.raw_changed, done.refused) == (0, 3, 1, {})
+    # An older export does not tell.
+    path, rows = exported(scene, "old.csv")
+    change(rows)
+    for row in rows:
+        row["_exported"] = row["_exported"].partition("-")[0]
+    save(path, rows)
+    done = replayed(scene, path)
+    assert (done.repaired, done.left, done.raw_changed) == (0, 3, 0)
+
+
+def test_a_repair_that_is_rejected_again_is_listed_without_the_blanks_of_its_trace(scene: Scene) -> None:
+    repair(scene, amounts("still bad", None, None))
+    scene.run()
+    [again] = [reject for reject in rejects_of(scene) if reject.source == SOURCE + "/repaired"]
+    assert again.raw.endswith('"}')
 
 
 def test_drift_whose_records_are_repaired_is_said_no_more(scene: Scene) -> None:

@@ -19,6 +19,7 @@ from quarterlake.cli.context import (
     print_json,
 )
 from quarterlake.domain.printable import printable
+from quarterlake.domain.wording import count_of
 
 if TYPE_CHECKING:
     from quarterlake.repairing import Replayed, Reread
@@ -83,11 +84,11 @@ def export(
         print_json(done)
         return
     typer.echo(
-        f"{to}: {done.rejects:,} rejects of {dataset}. Repair cells, or write discard into _action; then `quarterlake rejects replay {to}`."
+        f"{to}: {count_of(done.rejects, 'reject')} of {dataset}. Repair cells, or write discard into _action; then `quarterlake rejects replay {to}`."
     )
     if done.without_place:
         typer.echo(
-            f"  {done.without_place:,} more have no place in their file and can only be mended there; `quarterlake rejects {dataset}` lists them."
+            f"  {done.without_place:,} more {'has' if done.without_place == 1 else 'have'} no place in the file and can only be mended there; `quarterlake rejects {dataset}` lists all."
         )
 
 
@@ -128,8 +129,12 @@ def replay(
 def _print_replayed(done: list[Replayed]) -> None:
     for each in done:
         typer.echo(
-            f"{each.dataset}: {each.repaired:,} records repaired, {each.discarded:,} discarded, {each.unchanged:,} as replayed before, {each.left:,} left as they are"
+            f"{each.dataset}: {count_of(each.repaired, 'record')} repaired, {each.discarded:,} discarded, {each.unchanged:,} as replayed before, {each.left:,} left as they are"
         )
+        if each.raw_changed:
+            typer.echo(
+                f"  _raw was changed in {count_of(each.raw_changed, 'row')}: it is not read; repair the cells of the columns after _exported"
+            )
         for source in each.landed:
             typer.echo(f"  landed: {printable(source)}")
         for number, why in list(each.refused.items())[:_SHOWN]:
@@ -151,11 +156,12 @@ def _print_reread(dataset: str, version: str, again: list[Reread]) -> None:
     before = sum(file.before or 0 for file in again)
     now = sum(file.now for file in again)
     typer.echo(
-        f"{dataset}: {len(again):,} files read again under contract {version}; {now:,} rejects, {before:,} before"
+        f"{dataset}: {count_of(len(again), 'file')} read again under contract {version}; {count_of(now, 'reject')}, {before:,} before"
     )
     for file in again[:_SHOWN]:
         was = "not parsed before" if file.before is None else f"{file.before:,} before"
-        typer.echo(f"  {printable(file.source)}: {file.error or f'{file.now:,} rejects, {was}'}")
+        counted = f"{count_of(file.now, 'reject')}, {was}"
+        typer.echo(f"  {printable(file.source)}: {file.error or counted}")
     if len(again) > _SHOWN:
         typer.echo(f"  and {len(again) - _SHOWN} more (--json lists all)")
     typer.echo(

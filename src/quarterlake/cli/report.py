@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from quarterlake.cli.context import print_json
 from quarterlake.domain.ledger import totals
 from quarterlake.domain.printable import printable
+from quarterlake.domain.wording import count_of
 from quarterlake.run_document import is_clean, run_document
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ def _print_ingest(ingested: IngestReport) -> None:
     if not (ingested.landed or ingested.unchanged or ingested.refused or ingested.unfinished):
         print("ingest: the source folder holds no data file")
         return
-    print(f"ingest: {len(ingested.landed)} files landed ({size:,} bytes), {ingested.unchanged} unchanged")
+    print(
+        f"ingest: {count_of(len(ingested.landed), 'file')} landed ({size:,} bytes), {ingested.unchanged} unchanged"
+    )
     _list(
         "corrected",
         [f"{source}: other bytes than before, which count from now on" for source in ingested.corrections],
@@ -77,7 +80,7 @@ def _print_ingest(ingested: IngestReport) -> None:
 def _print_outcome(outcome: DatasetOutcome, settings: Settings) -> None:
     sums = totals(outcome.entries)
     print(
-        f"{outcome.dataset}: {sums['records']:,} records = {sums['accepted']:,} accepted + {sums['rejected']:,} rejected + {sums['superseded']:,} superseded"
+        f"{outcome.dataset}: {count_of(sums['records'], 'record')} = {sums['accepted']:,} accepted + {sums['rejected']:,} rejected + {sums['superseded']:,} superseded"
     )
     if outcome.contract is not None and outcome.contract.inferred:
         _list(f"contract {outcome.contract.version}, inferred", list(outcome.contract.notes))
@@ -118,6 +121,20 @@ def _print_outcome(outcome: DatasetOutcome, settings: Settings) -> None:
             if not c.is_complete and c.period.name not in built
         ],
     )
+    _print_next(outcome.dataset, sums["rejected"], drift=bool(outcome.drift))
+
+
+def _print_next(dataset: str, rejected: int, *, drift: bool) -> None:
+    """What to do about rejects and drift, where there are some."""
+    steps = [
+        *(
+            [f"`quarterlake rejects {dataset}` lists what was rejected and why (docs/rejects.md)"]
+            * (rejected > 0)
+        ),
+        *(["docs/drift.md says what a contract can do about drift"] * drift),
+    ]
+    if steps:
+        print(f"  next: {'; '.join(steps)}")
 
 
 def _list(title: str, lines: Sequence[str]) -> None:
@@ -133,7 +150,7 @@ def _print_releases(published: Sequence[Release], settings: Settings) -> None:
         for aggregate in release.build.aggregates:
             for file in aggregate.files:
                 print(
-                    f"  {release.name}  {aggregate.name}: {file.rows:,} rows, {file.size:,} bytes, sha256 {file.sha256[:12]}…"
+                    f"  {release.name}  {aggregate.name}: {count_of(file.rows, 'row')}, {file.size:,} bytes, sha256 {file.sha256[:12]}…"
                 )
     example = published[-1]
     where = (
@@ -184,7 +201,7 @@ def print_status(document: dict[str, Any]) -> None:
         )
         if files["replays"]:
             print(
-                f"  replays: {held['repaired']:,} rejects repaired and {held['discarded']:,} discarded, in {files['replays']} files; they count as superseded"
+                f"  replays: {count_of(held['repaired'], 'reject')} repaired and {held['discarded']:,} discarded, in {count_of(files['replays'], 'file')}; they count as superseded"
             )
         _list("REFUSED", [refused["error"] for refused in files["refused"]])
         _list("drift", held["drift"])
@@ -192,11 +209,12 @@ def print_status(document: dict[str, Any]) -> None:
             state = period["release"] or (
                 "complete, not published" if period["complete"] else f"waiting: {period['waits_for']}"
             )
-            print(f"  {period['period']}: {period['records']:,} records, {state}")
+            print(f"  {period['period']}: {count_of(period['records'], 'record')}, {state}")
         _list(
             "build waiting",
             [f"{b['period']} {b['build'][:12]} {'; '.join(b['stopped_by'])}" for b in held["builds_waiting"]],
         )
+        _print_next(held["dataset"], records["rejected"], drift=bool(held["drift"]))
 
 
 def print_doctor(findings: dict[str, Any]) -> None:

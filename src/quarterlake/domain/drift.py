@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from quarterlake.domain.errors import ContractError
+from quarterlake.domain.wording import count_of
 
 
 class DriftKind(StrEnum):
@@ -167,8 +168,7 @@ def _what(drift: Drift) -> str:
                 f"column {drift.column} is {drift.detail} in the file, which is not its type in the contract"
             )
         case DriftKind.TYPE:
-            some = "1 value" if drift.records == 1 else f"{drift.records} values"
-            return f"{some} of {drift.column} {'does' if drift.records == 1 else 'do'} not fit its type"
+            return f"{count_of(drift.records, 'value')} of {drift.column} {'does' if drift.records == 1 else 'do'} not fit its type"
 
 
 def _done(drift: Drift) -> str:

@@ -29,7 +29,7 @@ OURS = (
     "_raw",
     "_exported",
 )
-"""The columns before those of the contract. `_exported` tells whether the others are as they were written."""
+"""The columns before those of the contract. `_exported` tells whether the others, and `_raw`, are as they were written."""
 ACTIONS = ("", "repair", "discard", "keep")
 """`repair` and `discard` say so; nothing means `repair` where a cell was changed; `keep` leaves the reject as it is."""
 _NEEDED = ("_trace", "_dataset", "_exported")
@@ -47,13 +47,23 @@ class SheetRow(NamedTuple):
     @property
     def is_changed(self) -> bool:
         """Whether a cell is not what was exported."""
-        return self.known["_exported"] != checksum(self.cells)
+        return self.known["_exported"].partition("-")[0] != checksum(self.cells)
+
+    @property
+    def is_raw_changed(self) -> bool:
+        """Whether `_raw` is not what was exported, line ends and blanks aside; it is not read. Of older exports it is not known."""
+        _, known, written = self.known["_exported"].partition("-")
+        return bool(known) and "_raw" in self.known and written != _raw_checksum(self.known["_raw"])
 
 
 def checksum(cells: Mapping[str, str]) -> str:
     """Identifies a row's cells; empty ones have no say, so that a column that goes or comes empty changes nothing."""
     text = "\0".join(f"{name}\1{cells[name]}" for name in sorted(cells) if cells[name])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _raw_checksum(raw: str) -> str:
+    return checksum({"_raw": " ".join(raw.split())})
 
 
 def write_sheet(stream: TextIO, columns: Sequence[str], rows: Iterable[SheetRow]) -> int:
@@ -65,7 +75,8 @@ def write_sheet(stream: TextIO, columns: Sequence[str], rows: Iterable[SheetRow]
     for count, row in enumerate(rows, start=1):  # noqa: B007 - the last number is the count
         own = [row.known.get(name, "") for name in OURS[:-1]]
         cells = [_tame(row.cells.get(name, "")) for name in columns]
-        writer.writerow([*map(_tame, own), checksum(row.cells), *cells])
+        exported = f"{checksum(row.cells)}-{_raw_checksum(row.known.get('_raw', ''))}"
+        writer.writerow([*map(_tame, own), exported, *cells])
     return count
 
 

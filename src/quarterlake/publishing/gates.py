@@ -10,6 +10,7 @@ from quarterlake.domain.column_types import INT64_DIGITS, MAX_DECIMAL_DIGITS
 from quarterlake.domain.contract import Contract, GateRule, Severity
 from quarterlake.domain.errors import ContractError
 from quarterlake.domain.quality import GateResult, QualityReport
+from quarterlake.domain.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -140,7 +141,8 @@ def _reject_ratio(given: Evaluation, threshold: float) -> Finding:
     return Finding(
         ratio <= threshold,
         ratio,
-        f"{rejected} of {records} records rejected ({ratio:.3%}); `quarterlake rejects` lists them",
+        f"{rejected} of {count_of(records, 'record')} rejected ({ratio:.3%})"
+        + ("; `quarterlake rejects` lists them" if rejected else ""),
     )
 
 
@@ -154,7 +156,7 @@ def _key_unique(given: Evaluation, threshold: float) -> Finding:
     kind = "declared" if build.contract.key_declared else "inferred"
     count = build.observations.conflicts
     what = (
-        f"{count} keys have versions that differ, all kept: declare the key in a contract to let the newest win"
+        f"{count_of(count, 'key')} {'has' if count == 1 else 'have'} versions that differ, all kept: declare the key in a contract to let the newest win"
         if count
         else f"the {kind} key is unique"
     )

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from quarterlake import __version__
 from quarterlake.delivery.pages import charts, wording
+from quarterlake.domain.wording import count_of
 
 if TYPE_CHECKING:
     from quarterlake.delivery.problems import Problem
@@ -49,7 +50,7 @@ def environment() -> Environment:
     }
     made.globals |= {
         "share": wording.share,
-        "count_of": wording.count_of,
+        "count_of": count_of,
         "histogram": charts.histogram,
         "spark_path": charts.spark_path,
         "bar_chart": charts.bar_chart,

@@ -70,8 +70,3 @@ def ticked(text: str) -> Markup:
     """A message, what stands between backticks as code; everything else is escaped."""
     # The text was escaped before a tag is put into it.
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
-
-
-def count_of(count: int, one: str, many: str | None = None) -> str:
-    """`1 file`, `2 files`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
