@@ -525,3 +525,31 @@ def test_a_full_disk_gives_three_and_the_same_command_finishes_when_there_is_roo
         assert blank.ql("verify", RELEASE, "--lake", mount / "lake").code == 0
     finally:
         subprocess.run(["umount", mount], check=True)
+
+
+def test_what_a_correction_and_a_repair_mend_is_counted_and_said_no_more(desk: Desk) -> None:
+    said = desk.ql("status").out
+    assert "  records: 601 = 600 accepted + 1 rejected + 0 superseded\n" in said
+    assert "1 value of sold_at does not fit its type; its record is rejected" in said
+    step = "  next: `quarterlake rejects sales` lists what was rejected and why (docs/rejects.md); docs/drift.md says what a contract can do about drift\n"
+    assert said.endswith(step)
+    rows = sales(MONTHS[0], 200)
+    desk.put(
+        f"sales/sales_{MONTHS[0]}.csv",
+        csv_text([*rows, ("good", f"{MONTHS[0]}-20T10:00:00Z", "north", "1.25")]),
+    )
+    ran = desk.ql("run", "source").out
+    balance = "802 records = 601 accepted + 0 rejected + 201 superseded"
+    assert f"sales: {balance}\n" in ran
+    assert f"  records: {balance.replace(' records', '')}\n" in desk.ql("status").out
+    for out in (ran, desk.ql("status").out):
+        assert "drift" not in out
+        assert "next:" not in out
+    assert desk.ql("rejects", "sales", "--json").document["rejects"] == []
+    entries = desk.ql("ledger", "sales").document["files"]
+    assert [(e["records"], e["accepted"], e["rejected"], e["superseded"]) for e in entries] == [
+        (201, 0, 0, 201),
+        (200, 200, 0, 0),
+        (200, 200, 0, 0),
+        (201, 201, 0, 0),
+    ]

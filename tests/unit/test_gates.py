@@ -234,6 +234,7 @@ def test_the_reject_ratio_is_over_all_records(accepted: int, rejected: int) -> N
     entry = msgspec.structs.replace(ENTRY, records=accepted + rejected, accepted=accepted, rejected=rejected)
     found = result(built(ledger=(entry,)), "reject_ratio")
     assert found.passed == (rejected * 100 <= accepted + rejected)
+    assert ("lists them" in found.message) == (rejected > 0)
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=30))
