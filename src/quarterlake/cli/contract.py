@@ -116,8 +116,9 @@ def check(
     for landing in landings:
         parsed = settled.parsed.get(landing.manifest.sequence)
         if parsed is not None and landing.is_live:
-            refusal = refusal_of(landing.manifest.source, parsed, replayed.get(landing.manifest.sequence, 0))
-            drift = [found.text for found in drift_of(settled.contract, landing.manifest, parsed)]
+            gone = replayed.get(landing.manifest.sequence, 0)
+            refusal = refusal_of(landing.manifest.source, parsed, gone)
+            drift = [found.text for found in drift_of(settled.contract, landing.manifest, parsed, gone)]
             problems += [refusal] if refusal else drift
     if json:
         print_json(
