@@ -141,16 +141,20 @@ def _replay_of(pipeline: Pipeline, sheet: Path, dataset: str, rows: list[tuple[i
     names = {column.name: column.source for column in contract.columns}
     done = Replayed(dataset)
     wanted: dict[int, dict[str, Cells | None]] = {}
-    columns = {name for _, row in rows if row.known["_dataset"] == dataset for name in row.cells}
+    own = [(number, row) for number, row in rows if row.known["_dataset"] == dataset]
+    columns = {name for _, row in own for name in row.cells}
     if unknown := sorted(columns - names.keys()):
         raise UsageError(
             f"{sheet}: {unknown[0]} is no column of {dataset}. Its columns are {', '.join(names)}; export again after the contract has changed."
         )
     found = _Places(pipeline, held)
-    for number, row in rows:
-        if row.known["_dataset"] != dataset:
-            continue
+    for number, row in own:
         action = row.known.get("_action", "").strip().casefold()
+        if row.is_shifted:
+            done.refused[str(number)] = (
+                "it has more cells than the header, so that they are not where they belong; put quotes around a text that holds the delimiter"
+            )
+            continue
         done.raw_changed += action not in {"discard", "keep"} and row.is_raw_changed
         if action in ACTIONS and (action == "keep" or (action == "" and not row.is_changed)):
             done.left += 1

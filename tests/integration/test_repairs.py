@@ -389,6 +389,17 @@ def test_an_edit_of_the_raw_text_is_said_to_be_none(scene: Scene) -> None:
     assert (done.repaired, done.left, done.raw_changed) == (0, 3, 0)
 
 
+def test_a_row_whose_cells_have_moved_is_refused(scene: Scene) -> None:
+    path, _ = exported(scene)
+    text = path.read_text("utf-8-sig")
+    assert "=3+4" in text
+    path.write_text(text.replace(",soon", ",so,on"), encoding="utf-8-sig")
+    done = replayed(scene, path)
+    assert (done.repaired, done.left, done.landed) == (0, 2, [])
+    assert list(done.refused) == ["3"]
+    assert "more cells than the header" in done.refused["3"]
+
+
 def test_a_repair_that_is_rejected_again_is_listed_without_the_blanks_of_its_trace(scene: Scene) -> None:
     repair(scene, amounts("still bad", None, None))
     scene.run()

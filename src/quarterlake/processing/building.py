@@ -215,8 +215,9 @@ def refusal_of(source: str, parsed: ParsedFile, replayed: int = 0) -> str | None
         return parsed.error
     if parsed.rejected > replayed and not parsed.accepted:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(parsed.reject_counts.items()))
-        what = "its one record is" if parsed.rejected == 1 else f"all of its {parsed.rejected} records are"
-        return f"{source}: {what} rejected ({reasons}); `quarterlake rejects` lists them."
+        if parsed.rejected == 1:
+            return f"{source}: its one record is rejected ({reasons}); `quarterlake rejects` lists it."
+        return f"{source}: all of its {parsed.rejected} records are rejected ({reasons}); `quarterlake rejects` lists them."
     return None
 
 

@@ -39,10 +39,11 @@ _DELIMITERS = ",;\t"
 
 
 class SheetRow(NamedTuple):
-    """One reject: what is known of it, and the cells by the contract's column names."""
+    """One reject: what is known of it, and the cells by the contract's column names; `is_shifted` where there are more cells than columns."""
 
     known: Mapping[str, str]
     cells: Mapping[str, str]
+    is_shifted: bool = False
 
     @property
     def is_changed(self) -> bool:
@@ -105,7 +106,8 @@ def read_sheet(data: bytes, where: str) -> Iterator[tuple[int, SheetRow]]:
             if any(cells):
                 padded = [*cells, *[""] * (len(header) - len(cells))]
                 known = {name: _untamed(padded[at]) for name, at in own.items()}
-                yield number, SheetRow(known, {name: _untamed(padded[at]) for at, name in others})
+                values = {name: _untamed(padded[at]) for at, name in others}
+                yield number, SheetRow(known, values, any(cells[len(header) :]))
     except csv.Error as broken:
         raise UsageError(f"{where}, after row {number}: {broken}. Save it as CSV again.") from broken
 
