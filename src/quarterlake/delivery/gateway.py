@@ -64,7 +64,7 @@ async def get_signed_file(
         raise Problem(403, "The signature of this URL does not hold. Ask for the release's files again.")
     if time.time() >= expires:
         raise Problem(403, "This URL has expired. Ask for the release's files again.")
-    caller = parts.door.signed_by(by)
+    caller = await parts.door.signed_by(by)
     if caller is None:
         raise Problem(403, "The key that this URL was made for is live no more.")
     request.scope["state"]["caller"] = caller.name
