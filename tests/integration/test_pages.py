@@ -279,19 +279,35 @@ def test_too_many_requests_get_a_page_that_says_when_to_come_back(site: Site) ->
 
 def test_the_code_that_pages_show_loads_the_release(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """That for Spark needs Java and a minute; tests of Delta Sharing run the rest."""
-    monkeypatch.setenv("QUARTERLAKE_KEY", KEY)
     monkeypatch.setenv("XDG_CACHE_HOME", str(site.scene.root / "cache"))
-    with delivering(site.scene) as served:
-        page = httpx.get(f"{site.url}/releases/{RELEASE}").text
-        codes = re.findall(r'<pre id="code-[0-9]+"[^>]*><code>(.*?)</code></pre>', page, re.DOTALL)
-        assert len(codes) == 6
-        for code in codes[:3]:
-            names: dict[str, Any] = {}
-            exec(unescape(code).replace(site.url, served.url), names)  # noqa: S102 - it is ours
-            loaded = names.get("frame", names.get("release"))
-            assert loaded is not None
-            assert loaded.shape[0] == 3
-            names["client"].close()
+    monkeypatch.setenv("QUARTERLAKE_KEY", KEY)
+    with delivering(site.scene) as served, httpx.Client(base_url=served.url) as client:
+        client.post("/login", data={"key": KEY, "target": "/"})
+        page = client.get(f"/releases/{RELEASE}").text
+        assert page.count("--header &#34;Authorization: Bearer $QUARTERLAKE_KEY&#34;") == 1
+        run_the_code_of(page)
+
+
+def test_where_no_key_is_asked_for_the_code_has_none(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(site.scene.root / "open_cache"))
+    monkeypatch.delenv("QUARTERLAKE_KEY", raising=False)
+    page = httpx.get(f"{site.url}/releases/{RELEASE}").text
+    assert "QUARTERLAKE_KEY" not in page
+    assert "Authorization" not in page
+    run_the_code_of(page)
+
+
+def run_the_code_of(page: str) -> None:
+    """Run the first three pieces of code that a release's page shows: they load its 3 rows."""
+    codes = re.findall(r'<pre id="code-[0-9]+"[^>]*><code>(.*?)</code></pre>', page, re.DOTALL)
+    assert len(codes) == 6
+    for code in codes[:3]:
+        names: dict[str, Any] = {}
+        exec(unescape(code), names)  # noqa: S102 - it is ours
+        loaded = names.get("frame", names.get("release"))
+        assert loaded is not None
+        assert loaded.shape[0] == 3
+        names["client"].close()
 
 
 def test_the_first_page_tells_what_waits_from_what_a_gate_stopped(site: Site) -> None:
