@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass
 from html import unescape
@@ -26,6 +27,17 @@ if TYPE_CHECKING:
 
 HOSTILE = "sales_2026-01 <img src=x onerror=alert(1)> \"'&{{7*7}}.csv"
 RELEASE = "sales@2026-Q1.2"
+ENDS = """
+async (shot) => {
+  const bytes = Uint8Array.from(atob(shot), (character) => character.charCodeAt(0));
+  const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+  const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d");
+  canvas.drawImage(image, 0, 0);
+  const lightest = (x) => Math.max(...canvas.getImageData(x, 12, 1, image.height - 24).data.filter((_, place) => place % 4 === 0));
+  return [4, image.width - 5].map((x) => lightest(x) < 240);
+}
+"""
+"""Whether the left and the right end of a picture have no white between its round corners."""
 PAGES = ("/", "/datasets/sales", f"/releases/{RELEASE}", "/releases/sales@2026-Q1.1", "/login")
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="chromium is not installed: apt-get install chromium"
@@ -142,6 +154,32 @@ def test_pages_can_be_read_by_everybody_at_any_width(browser: Browser, site: Sit
 
 
 @needs_chromium
+def test_the_navigation_says_where_one_is(browser: Browser, site: Site) -> None:
+    with opened(browser, site) as watched:
+        for path, current in (("/", "page"), ("/datasets/sales", "true"), (f"/releases/{RELEASE}", "true")):
+            watched.page.goto(path)
+            link = watched.page.get_by_role("navigation", name="Site").get_by_role("link", name="Catalog")
+            expect(link).to_have_attribute("aria-current", current)
+        watched.page.goto("/login")
+        expect(watched.page.locator("[aria-current]")).to_have_count(0)
+
+
+@needs_chromium
+def test_what_scrolls_sideways_has_a_shadow_where_it_goes_on(browser: Browser, site: Site) -> None:
+    """Its right end at first, its left one when it was scrolled to the end."""
+    with opened(browser, site, viewport={"width": 360, "height": 900}) as watched:
+        page = watched.page
+        page.goto("/datasets/sales")
+        table = page.locator("section[aria-labelledby=releases] .scroll")
+        assert table.evaluate("(one) => one.scrollWidth > one.clientWidth")
+        before = table.screenshot()
+        table.evaluate("(one) => one.scrollTo({ left: one.scrollWidth, behavior: 'instant' })")
+        after = table.screenshot()
+        ends = [page.evaluate(ENDS, base64.b64encode(shot).decode()) for shot in (before, after)]
+        assert ends == [[False, True], [True, False]]
+
+
+@needs_chromium
 def test_light_and_dark_follow_the_system(browser: Browser, site: Site) -> None:
     seen = set()
     for scheme in ("light", "dark"):
@@ -243,6 +281,16 @@ def test_a_browser_logs_in_and_sees_what_its_key_opens(browser: Browser, site: S
         with watched_page(browser, served.url) as watched:
             page = watched.page
             page.goto(f"/releases/{RELEASE}")
+            page.get_by_label("API key").fill(f"{KEY[:-1]}0")
+            page.keyboard.press("Enter")
+            refused = page.get_by_role("alert")
+            expect(refused).to_have_text(
+                "Not logged in. This key opens nothing: it is wrong, expired or revoked."
+            )
+            assert refused.evaluate("(one) => getComputedStyle(one).color") != page.locator(
+                ".login > p"
+            ).first.evaluate("(one) => getComputedStyle(one).color")
+            expect(page.get_by_label("API key")).to_have_accessible_description(re.compile("opens nothing"))
             page.get_by_label("API key").fill(KEY)
             page.keyboard.press("Enter")
             expect(page.get_by_role("heading", level=1)).to_contain_text(RELEASE)

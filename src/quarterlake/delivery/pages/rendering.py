@@ -49,6 +49,7 @@ def environment() -> Environment:
     }
     made.globals |= {
         "share": wording.share,
+        "saying": wording.saying,
         "count_of": wording.count_of,
         "histogram": charts.histogram,
         "spark_path": charts.spark_path,
