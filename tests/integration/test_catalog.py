@@ -154,6 +154,41 @@ def test_many_records_are_read_side_by_side(zone: Path) -> None:
     assert store.most > 1
 
 
+class Hanging(FolderStore):
+    """A store that lists nothing before it `may`; `asked` says that it was asked to."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.asked, self.may = threading.Event(), threading.Event()
+
+    def list_folders(self, prefix: str) -> list[str]:
+        """See Store."""
+        self.asked.set()
+        assert self.may.wait(60)
+        return super().list_folders(prefix)
+
+
+def test_a_process_that_stood_still_does_not_take_its_store_for_away(zone: Path) -> None:
+    """The last look is as old as that at a store that hangs, but nobody waits for an answer."""
+    store, now = Hanging(zone), [1000.0]
+    catalog = Catalog(store, lambda: now[0])
+    store.may.set()
+    catalog.refresh()
+    now[0] += 60
+    catalog.check_store()
+    store.may.clear()
+    store.asked.clear()
+    looking = threading.Thread(target=catalog.refresh)
+    looking.start()
+    assert store.asked.wait(60)
+    with pytest.raises(StoreUnavailableError, match="has not answered for 60 s"):
+        catalog.check_store()
+    store.may.set()
+    looking.join()
+    catalog.check_store()
+    catalog.close()
+
+
 def test_of_several_newest_documents_one_that_does_not_read_hides_no_other(
     catalog: Catalog, zone: Path
 ) -> None:

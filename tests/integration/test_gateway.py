@@ -109,10 +109,16 @@ def test_a_url_that_was_changed_or_has_expired_gives_nothing(scene: Scene) -> No
                 answer = nobody.get(changed)
                 assert answer.status_code == 403, changed
                 assert answer.headers["Content-Type"] == "application/problem+json"
+                assert (answer.json()["title"], answer.json()["type"]) == (
+                    "The URL opens nothing",
+                    "urn:quarterlake:problem:403:url",
+                )
             assert nobody.get(url.partition("?")[0]).status_code == 422
             assert nobody.get(url).status_code == 200
             eventually(lambda: nobody.get(url).status_code == 403)
-            assert "expired" in nobody.get(url).json()["detail"]
+            expired = nobody.get(url).json()
+            assert "expired" in expired["detail"]
+            assert expired["title"] == "The URL opens nothing"
 
 
 def test_a_url_outlives_a_restart(scene: Scene) -> None:

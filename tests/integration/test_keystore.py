@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -177,6 +178,62 @@ def test_it_comes_back_with_its_server(postgres: tuple[str, Path]) -> None:
         ring.refresh()
     assert ring.known(text) is not None  # for five more seconds
     restart(folder, stop=False)
+    ring.refresh()
+    assert ring.known(text) is not None
+    store.close()
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_process_that_stood_still_looks_before_it_refuses(store: SqlKeyStore) -> None:
+    """A machine that was paused: the last look is old, and nothing says that the key store is away."""
+    clock = Clock()
+    text, key = create_key(store, "app", (READ_ALL,), NOW)
+    revoked, other = create_key(store, "other", (READ_ALL,), NOW)
+    ring = Keyring(store, clock)
+    ring.refresh()
+    revoke_key(store, other.id, NOW)
+    clock.now += 60
+    assert ring.is_behind
+    assert ring.asked(text) == key
+    assert not ring.is_behind
+    assert ring.known(revoked) is None  # what happened meanwhile is known
+    clock.now += 60
+    with pytest.raises(KeysUnavailableError):
+        ring.known(text)  # never asks anybody
+    ring.catch_up()
+    assert (ring.known(text), ring.problem()) == (key, None)
+
+
+def test_one_look_is_all_that_a_key_store_that_is_away_is_asked_for(tmp_path: Path) -> None:
+    clock = Clock()
+    place = tmp_path / "keys.sqlite"
+    store = open_keystore(str(place))
+    text, _ = create_key(store, "app", (READ_ALL,), NOW)
+    ring = Keyring(store, clock)
+    ring.refresh()
+    store.close()
+    place.rename(tmp_path / "aside")
+    place.mkdir()
+    clock.now += 60
+    with ThreadPoolExecutor(8) as pool:
+        refused = [pool.submit(ring.asked, text).exception() for _ in range(8)]
+    assert {type(each) for each in refused} == {KeysUnavailableError}
+    assert not ring.is_behind
+    assert "cannot be used" in str(ring.problem())
+    place.rmdir()
+    (tmp_path / "aside").rename(place)
+    ring.catch_up()
+    with pytest.raises(KeysUnavailableError):
+        ring.known(text)  # the thread that follows finds it again
     ring.refresh()
     assert ring.known(text) is not None
     store.close()

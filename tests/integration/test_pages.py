@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass
 from html import unescape
@@ -26,6 +27,17 @@ if TYPE_CHECKING:
 
 HOSTILE = "sales_2026-01 <img src=x onerror=alert(1)> \"'&{{7*7}}.csv"
 RELEASE = "sales@2026-Q1.2"
+ENDS = """
+async (shot) => {
+  const bytes = Uint8Array.from(atob(shot), (character) => character.charCodeAt(0));
+  const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+  const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d");
+  canvas.drawImage(image, 0, 0);
+  const lightest = (x) => Math.max(...canvas.getImageData(x, 12, 1, image.height - 24).data.filter((_, place) => place % 4 === 0));
+  return [4, image.width - 5].map((x) => lightest(x) < 240);
+}
+"""
+"""Whether the left and the right end of a picture have no white between its round corners."""
 PAGES = ("/", "/datasets/sales", f"/releases/{RELEASE}", "/releases/sales@2026-Q1.1", "/login")
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="chromium is not installed: apt-get install chromium"
@@ -142,6 +154,32 @@ def test_pages_can_be_read_by_everybody_at_any_width(browser: Browser, site: Sit
 
 
 @needs_chromium
+def test_the_navigation_says_where_one_is(browser: Browser, site: Site) -> None:
+    with opened(browser, site) as watched:
+        for path, current in (("/", "page"), ("/datasets/sales", "true"), (f"/releases/{RELEASE}", "true")):
+            watched.page.goto(path)
+            link = watched.page.get_by_role("navigation", name="Site").get_by_role("link", name="Catalog")
+            expect(link).to_have_attribute("aria-current", current)
+        watched.page.goto("/login")
+        expect(watched.page.locator("[aria-current]")).to_have_count(0)
+
+
+@needs_chromium
+def test_what_scrolls_sideways_has_a_shadow_where_it_goes_on(browser: Browser, site: Site) -> None:
+    """Its right end at first, its left one when it was scrolled to the end."""
+    with opened(browser, site, viewport={"width": 360, "height": 900}) as watched:
+        page = watched.page
+        page.goto("/datasets/sales")
+        table = page.locator("section[aria-labelledby=releases] .scroll")
+        assert table.evaluate("(one) => one.scrollWidth > one.clientWidth")
+        before = table.screenshot()
+        table.evaluate("(one) => one.scrollTo({ left: one.scrollWidth, behavior: 'instant' })")
+        after = table.screenshot()
+        ends = [page.evaluate(ENDS, base64.b64encode(shot).decode()) for shot in (before, after)]
+        assert ends == [[False, True], [True, False]]
+
+
+@needs_chromium
 def test_light_and_dark_follow_the_system(browser: Browser, site: Site) -> None:
     seen = set()
     for scheme in ("light", "dark"):
@@ -236,6 +274,27 @@ def test_names_of_files_are_shown_and_do_nothing(browser: Browser, site: Site) -
 
 
 @needs_chromium
+def test_a_key_that_opens_nothing_is_seen_and_said_to_be_refused(browser: Browser, site: Site) -> None:
+    with opened(browser, site) as watched:
+        page = watched.page
+        page.goto("/login")
+        page.get_by_label("API key").fill(f"{KEY[:-1]}0")
+        page.keyboard.press("Enter")
+        refused = page.get_by_role("alert")
+        expect(refused).to_have_text(
+            "Not logged in. This key opens nothing: it is wrong, expired or revoked."
+        )
+        colours = [
+            one.evaluate("(one) => getComputedStyle(one).color")
+            for one in (refused, page.locator(".login > p").first)
+        ]
+        assert colours[0] != colours[1]
+        expect(page.get_by_label("API key")).to_have_accessible_description(re.compile("opens nothing"))
+        assert page.evaluate(ACCESSIBILITY) == []
+        assert page.evaluate(CONTRAST) == []
+
+
+@needs_chromium
 def test_a_browser_logs_in_and_sees_what_its_key_opens(browser: Browser, site: Site) -> None:
     other = keys(site.scene, "create", "--name", "other", "--scope", "weather:read").split()
     foreign = next(word for word in other if word.startswith("ql_"))
@@ -279,19 +338,35 @@ def test_too_many_requests_get_a_page_that_says_when_to_come_back(site: Site) ->
 
 def test_the_code_that_pages_show_loads_the_release(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """That for Spark needs Java and a minute; tests of Delta Sharing run the rest."""
-    monkeypatch.setenv("QUARTERLAKE_KEY", KEY)
     monkeypatch.setenv("XDG_CACHE_HOME", str(site.scene.root / "cache"))
-    with delivering(site.scene) as served:
-        page = httpx.get(f"{site.url}/releases/{RELEASE}").text
-        codes = re.findall(r'<pre id="code-[0-9]+"[^>]*><code>(.*?)</code></pre>', page, re.DOTALL)
-        assert len(codes) == 6
-        for code in codes[:3]:
-            names: dict[str, Any] = {}
-            exec(unescape(code).replace(site.url, served.url), names)  # noqa: S102 - it is ours
-            loaded = names.get("frame", names.get("release"))
-            assert loaded is not None
-            assert loaded.shape[0] == 3
-            names["client"].close()
+    monkeypatch.setenv("QUARTERLAKE_KEY", KEY)
+    with delivering(site.scene) as served, httpx.Client(base_url=served.url) as client:
+        client.post("/login", data={"key": KEY, "target": "/"})
+        page = client.get(f"/releases/{RELEASE}").text
+        assert page.count("--header &#34;Authorization: Bearer $QUARTERLAKE_KEY&#34;") == 1
+        run_the_code_of(page)
+
+
+def test_where_no_key_is_asked_for_the_code_has_none(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(site.scene.root / "open_cache"))
+    monkeypatch.delenv("QUARTERLAKE_KEY", raising=False)
+    page = httpx.get(f"{site.url}/releases/{RELEASE}").text
+    assert "QUARTERLAKE_KEY" not in page
+    assert "Authorization" not in page
+    run_the_code_of(page)
+
+
+def run_the_code_of(page: str) -> None:
+    """Run the first three pieces of code that a release's page shows: they load its 3 rows."""
+    codes = re.findall(r'<pre id="code-[0-9]+"[^>]*><code>(.*?)</code></pre>', page, re.DOTALL)
+    assert len(codes) == 6
+    for code in codes[:3]:
+        names: dict[str, Any] = {}
+        exec(unescape(code), names)  # noqa: S102 - it is ours
+        loaded = names.get("frame", names.get("release"))
+        assert loaded is not None
+        assert loaded.shape[0] == 3
+        names["client"].close()
 
 
 def test_the_first_page_tells_what_waits_from_what_a_gate_stopped(site: Site) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from quarterlake.delivery.pages import wording
 from quarterlake.delivery.pages.charts import bar_chart, histogram, spark_path
-from quarterlake.domain.profiles import Histogram
+from quarterlake.delivery.pages.lineage import _COLUMNS, WIDTH
+from quarterlake.domain.profiles import Histogram, Quantiles, Spread
 
 
 @given(values=st.lists(st.integers(0, 10**12), min_size=1, max_size=60))
@@ -47,7 +48,10 @@ def test_a_histogram_has_a_bar_for_each_count_that_is_not_nothing(counts: list[i
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (2013, "2013"),
+        (2013, "2,013"),
+        ("-1234.50", "-1,234.50"),
+        ("12345678901234567890123", "12,345,678,901,234,567,890,123"),
+        ("0.5", "0.5"),
         (1234567, "1,234,567"),
         (-3, "-3"),
         (0.0, "0"),
@@ -63,6 +67,24 @@ def test_a_histogram_has_a_bar_for_each_count_that_is_not_nothing(counts: list[i
 )
 def test_values_are_said_shortly(found: object, said: str) -> None:
     assert wording.value(found) == said  # type: ignore[arg-type]
+
+
+def test_numbers_of_a_column_have_their_thousands_apart_and_years_have_not() -> None:
+    def spread(low: object, mean: float, high: object) -> Spread:
+        at = (low, low, low, high, high)
+        return Spread(low, high, mean, 1.0, Quantiles(at, None), Histogram((low, high), (2,)))  # type: ignore[arg-type]
+
+    times = spread(1, 1347.27, 2400)
+    assert [wording.saying(times)(found) for found in (1, 1358, times.mean)] == ["1", "1,358", "1,347.27"]
+    years = spread(2012, 2012.5, 2013)
+    assert [wording.saying(years)(found) for found in (2012, years.mean)] == ["2012", "2012.5"]
+    assert wording.saying(spread(2012.0, 2012.5, 2013.0))(2012.0) == "2,012"
+
+
+def test_every_box_of_a_lineage_lies_inside_with_its_stroke() -> None:
+    stroke = 1.5
+    for x, width in _COLUMNS:
+        assert stroke / 2 <= x <= x + width <= WIDTH - stroke / 2
 
 
 def test_shares_and_sizes() -> None:

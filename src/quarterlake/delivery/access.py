@@ -84,6 +84,7 @@ class Door:
     async def caller(self, request: Request, key: str | None) -> Caller:
         """Who sent a request with this key, or without one. Raises Problem 401 or 429, and KeysUnavailableError."""
         found: ApiKey | None = None
+        await self._catch_up()
         if key is not None:
             found = self._keyring.known(key) or await run_in_threadpool(self._keyring.asked, key)
         elif request.method in _SAFE and (cookie := request.cookies.get(SESSION_COOKIE)):
@@ -109,12 +110,17 @@ class Door:
         end = int(time.time()) + SESSION_SECONDS
         return f"{found.id}.{end}.{self._signer.sign('session', found.id, end)}", SESSION_SECONDS
 
-    def signed_by(self, key_id: str) -> Caller | None:
-        """Who a signed URL was made for; None where their key is live no more."""
+    async def signed_by(self, key_id: str) -> Caller | None:
+        """Who a signed URL was made for; None where their key is live no more. Raises KeysUnavailableError."""
         if key_id == ANONYMOUS.id:
             return ANONYMOUS if self.is_open else None
+        await self._catch_up()
         key = self._keyring.by_id(key_id)
         return None if key is None else _caller(key)
+
+    async def _catch_up(self) -> None:
+        if self._keyring.is_behind:
+            await run_in_threadpool(self._keyring.catch_up)
 
     def _is_called_by_name(self, request: Request) -> bool:
         """Whether the address that was called is one of this machine's own: another site's name can be made to lead here (DNS rebinding)."""

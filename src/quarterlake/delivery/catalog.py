@@ -25,7 +25,7 @@ from quarterlake.domain.releases import Release, checked_dataset_name, parse_rel
 from quarterlake.lake import documents, keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from quarterlake.lake.stores import Store
 
@@ -56,15 +56,18 @@ class Catalog:
     Release records never change, so each is read once. Data files are never listed.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+        """Of a zone's store; `clock` counts seconds."""
         self.store = store
+        self._clock = clock
         self._known: _Known | None = None
         self._records: dict[str, Release | IntegrityError] = {}
         self._documents: OrderedDict[tuple[str, type], msgspec.Struct] = OrderedDict()
         self._newest: dict[str, tuple[float, str | None]] = {}
         self._guard = threading.Lock()
-        self._seen_at = time.monotonic()
+        self._seen_at = clock()
         self._trouble: str | None = None
+        self._is_asking = False
         self._loaded = threading.Event()
         self._stop = threading.Event()
         self._readers = ThreadPoolExecutor(_READERS, "catalog")
@@ -179,7 +182,7 @@ class Catalog:
 
     def problem(self) -> str | None:
         """What keeps the releases from being up to date; None when nothing does."""
-        silent = time.monotonic() - self._seen_at
+        silent = self._clock() - self._seen_at
         if self._trouble is not None:
             return self._trouble
         if silent > _STALE_SECONDS:
@@ -188,15 +191,25 @@ class Catalog:
         return next(iter(known.broken.values()), None) if known else "The releases have not been listed yet."
 
     def check_store(self) -> None:
-        """Raise StoreUnavailableError at once where the store is known to be away, rather than wait for it anew with each request."""
-        silent = time.monotonic() - self._seen_at
-        if self._trouble is not None or (self._thread.is_alive() and silent > _STALE_SECONDS):
+        """Raise StoreUnavailableError at once where the store is known to be away, rather than wait for it anew with each request.
+
+        It is not where nobody has asked it for long: the process may not have run.
+        """
+        silent = self._clock() - self._seen_at
+        if self._trouble is not None or (self._is_asking and silent > _STALE_SECONDS):
             raise StoreUnavailableError(
                 self._trouble or f"{self.store.url} has not answered for {silent:.0f} s."
             )
 
     def refresh(self) -> None:
         """Look at the store now. Raises StoreUnavailableError where that cannot be done; what was known stays."""
+        self._is_asking = True
+        try:
+            self._look()
+        finally:
+            self._is_asking = False
+
+    def _look(self) -> None:
         listed = self._record_keys()
         new = [key for key in listed if not isinstance(self._records.get(key), Release)]
         for key in set(self._records).difference(listed):
@@ -205,7 +218,7 @@ class Catalog:
             self._records[key] = record
         if new or self._known is None or len(listed) != len(self._known.by_name) + len(self._known.broken):
             self._known = _indexed(self._records)
-        self._seen_at, self._trouble = time.monotonic(), None
+        self._seen_at, self._trouble = self._clock(), None
         self._loaded.set()
 
     def _record_keys(self) -> list[str]:

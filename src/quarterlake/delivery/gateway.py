@@ -61,12 +61,14 @@ async def get_signed_file(
 ) -> Response:
     """A published file, for a URL that `list_files` gave. It takes no key, and works until it expires or the key is revoked."""
     if not parts.signer.holds(signature, PURPOSE, name, number, expires, by):
-        raise Problem(403, "The signature of this URL does not hold. Ask for the release's files again.")
+        raise Problem(
+            403, "The signature of this URL does not hold. Ask for the release's files again.", kind="url"
+        )
     if time.time() >= expires:
-        raise Problem(403, "This URL has expired. Ask for the release's files again.")
-    caller = parts.door.signed_by(by)
+        raise Problem(403, "This URL has expired. Ask for the release's files again.", kind="url")
+    caller = await parts.door.signed_by(by)
     if caller is None:
-        raise Problem(403, "The key that this URL was made for is live no more.")
+        raise Problem(403, "The key that this URL was made for is live no more.", kind="url")
     request.scope["state"]["caller"] = caller.name
     release = parts.catalog.find(name)
     listed = files_of(release)

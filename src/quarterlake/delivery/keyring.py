@@ -25,7 +25,7 @@ from quarterlake.domain.api_keys import (
 from quarterlake.domain.errors import KeysUnavailableError, QuarterlakeError, UnknownKeyError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from quarterlake.delivery.keystore import KeyStore
 
@@ -40,10 +40,12 @@ class Keyring:
     """Says whose a key is. A revoked key opens nothing within half a second, a new one opens at once.
 
     While the key store cannot be asked, keys are trusted for five more seconds, then none is.
+    `clock` counts seconds.
     """
 
-    def __init__(self, store: KeyStore) -> None:
+    def __init__(self, store: KeyStore, clock: Callable[[], float] = time.monotonic) -> None:
         self.store = store
+        self._clock = clock
         self._keys: Mapping[str, ApiKey] = {}
         self._state: tuple[int, int] | None = None
         self._seen_at = float("-inf")
@@ -78,7 +80,8 @@ class Keyring:
         key_id = id_in(text)
         if key_id is None:
             return None
-        if key_id not in self._keys and time.monotonic() - self._seen_at > _FRESH_SECONDS:
+        self.catch_up()
+        if key_id not in self._keys and self._clock() - self._seen_at > _FRESH_SECONDS:
             self.refresh()
         return self._matching(text, key_id)
 
@@ -90,18 +93,52 @@ class Keyring:
 
     def problem(self) -> str | None:
         """What keeps the keys from being up to date; None when nothing does."""
-        if time.monotonic() - self._seen_at > _STALE_SECONDS:
+        if self._is_stale:
             return self._trouble or "The database of API keys has not answered for 5 s."
         return self._trouble
 
     def refresh(self) -> None:
         """Look at the key store now. Raises KeysUnavailableError."""
         with self._turn:
-            state = self.store.state()
-            if state != self._state:
-                self._keys = {key.id: key for key in self.store.all()}
-                self._state = state
-            self._seen_at, self._trouble = time.monotonic(), None
+            self._look()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether nobody has looked at the key store for long, though it answered the last time.
+
+        So it is where the process did not run for a while: nothing says that the key store is away.
+        """
+        return self._is_stale and self._trouble is None
+
+    def catch_up(self) -> None:
+        """Look at the key store where the keyring `is_behind`: one caller does, the others wait for what comes of it.
+
+        Raises nothing: where the key store does not answer, nobody looks again but the thread that follows it, and keys open nothing.
+        """
+        if not self.is_behind:
+            return
+        with self._turn:
+            if self.is_behind:
+                try:
+                    self._look()
+                except QuarterlakeError as away:
+                    self._note(away)
+
+    @property
+    def _is_stale(self) -> bool:
+        return self._clock() - self._seen_at > _STALE_SECONDS
+
+    def _look(self) -> None:
+        state = self.store.state()
+        if state != self._state:
+            self._keys = {key.id: key for key in self.store.all()}
+            self._state = state
+        self._seen_at, self._trouble = self._clock(), None
+
+    def _note(self, away: QuarterlakeError) -> None:
+        if self._trouble is None:
+            _log.warning(str(away))
+        self._trouble = str(away)
 
     def _matching(self, text: str, key_id: str) -> ApiKey | None:
         key = self.by_id(key_id)
@@ -109,7 +146,7 @@ class Keyring:
         return key if hmac.compare_digest(digest_of(text), expected) else None
 
     def _check_fresh(self) -> None:
-        if time.monotonic() - self._seen_at > _STALE_SECONDS:
+        if self._is_stale:
             raise KeysUnavailableError(
                 "The database of API keys does not answer, so no key can be checked. Ask again later."
             )
@@ -119,9 +156,7 @@ class Keyring:
             try:
                 self.refresh()
             except QuarterlakeError as away:
-                if self._trouble is None:
-                    _log.warning(str(away))
-                self._trouble = str(away)
+                self._note(away)
             except Exception:  # noqa: BLE001 - the thread must outlive whatever a database does
                 self._trouble = "The API keys could not be read; the log says why."
                 _log.exception("reading API keys failed")

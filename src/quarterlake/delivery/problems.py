@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -44,6 +44,11 @@ _TITLES = {
     500: "The server failed",
     503: "Not available at the moment",
 }
+_TITLES_OF_KINDS = {
+    "url": "The URL opens nothing",
+    "foreign-form": "The form is not of this site",
+}
+"""What is not what its status commonly means: a kind, and its title."""
 _PLAIN = {
     "Not Found": "There is nothing at this path. /docs shows what there is.",
     "Method Not Allowed": "This path does not take this method. /docs shows what it takes.",
@@ -53,13 +58,23 @@ _log = logging.getLogger("quarterlake.delivery")
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's word
-    """An answer that says no: a status, what was wrong with what, and what to do next."""
+    """An answer that says no: a status, what was wrong with what, and what to do next.
+
+    `kind` tells apart what has the same status: `url` is a signed URL, `foreign-form` another site's form.
+    """
 
     def __init__(
-        self, status: int, detail: str, headers: Mapping[str, str] | None = None, **more: object
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        kind: Literal["url", "foreign-form"] | None = None,
+        **more: object,
     ) -> None:
         super().__init__(detail)
         self.status = status
+        self.kind = kind
         self.detail = detail
         self.headers = dict(headers or {})
         self.more = more
@@ -67,7 +82,14 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
     @property
     def title(self) -> str:
         """What kind of problem it is."""
+        if self.kind is not None:
+            return _TITLES_OF_KINDS[self.kind]
         return _TITLES.get(self.status, "The request failed")
+
+    @property
+    def type(self) -> str:
+        """The URI of what kind of problem it is."""
+        return f"urn:quarterlake:problem:{self.status}{f':{self.kind}' if self.kind else ''}"
 
 
 class FieldProblem(BaseModel):
@@ -101,7 +123,7 @@ READING = problem_responses(401, 403, 404, 422, 429, 503)
 def answer(problem: Problem) -> Response:
     """The problem as an answer of REST."""
     body = {
-        "type": f"urn:quarterlake:problem:{problem.status}",
+        "type": problem.type,
         "title": problem.title,
         "status": problem.status,
         "detail": problem.detail,

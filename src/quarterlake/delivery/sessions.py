@@ -88,7 +88,11 @@ def _check_origin(request: Request, parts: Parts) -> None:
         ours = {request.headers.get("host"), urlsplit(parts.options.url or "").netloc or None}
         is_foreign = origin is not None and origin.partition("://")[2] not in ours
     if is_foreign:
-        raise Problem(403, "This form was sent from another site. Open the login page and try again.")
+        raise Problem(
+            403,
+            "This form was sent from another site. Open the login page and try again.",
+            kind="foreign-form",
+        )
 
 
 def _local(target: str) -> str:

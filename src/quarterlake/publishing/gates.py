@@ -100,7 +100,7 @@ def _rows_present(given: Evaluation, threshold: float) -> Finding:
     return Finding(
         records >= threshold and rows > 0,
         records,
-        f"{records} records, every aggregate has rows" if rows else "an aggregate has no rows",
+        f"{records:,} records, every aggregate has rows" if rows else "an aggregate has no rows",
     )
 
 
@@ -117,7 +117,7 @@ def _period_only(given: Evaluation, _: float) -> Finding:
     return Finding(
         passed,
         given.strays,
-        f"{given.staged_rows} of {expected} staged rows read back, {given.strays} of another period",
+        f"{given.staged_rows:,} of {expected:,} staged rows read back, {given.strays:,} of another period",
     )
 
 
@@ -130,7 +130,7 @@ def _ledger_balanced(given: Evaluation, _: float) -> Finding:
         len(off),
         "every record is accounted for"
         if passed
-        else f"{accepted} accepted but {given.build.observations.rows} curated; {_some(off)}",
+        else f"{accepted:,} accepted but {given.build.observations.rows:,} curated; {_some(off)}",
     )
 
 
@@ -141,7 +141,7 @@ def _reject_ratio(given: Evaluation, threshold: float) -> Finding:
     return Finding(
         ratio <= threshold,
         ratio,
-        f"{rejected} of {count_of(records, 'record')} rejected ({ratio:.3%})"
+        f"{rejected:,} of {count_of(records, 'record')} rejected ({ratio:.3%})"
         + ("; `quarterlake rejects` lists them" if rejected else ""),
     )
 
@@ -151,7 +151,7 @@ def _key_unique(given: Evaluation, threshold: float) -> Finding:
     if not build.contract.key:
         equal = build.observations.equal_rows
         return Finding(
-            passed=True, observed=0, message=f"no key; {equal} records equal another one and are kept"
+            passed=True, observed=0, message=f"no key; {equal:,} records equal another one and are kept"
         )
     kind = "declared" if build.contract.key_declared else "inferred"
     count = build.observations.conflicts
@@ -219,7 +219,7 @@ def _volume_change(given: Evaluation, threshold: float) -> Finding:
         return Finding(passed=True, observed=0.0, message="nothing to compare with")
     before, now = given.previous.build.observations.rows, given.build.observations.rows
     change = abs(now - before) / before
-    return Finding(change <= threshold, change, f"{now} records after {before} in {given.previous.name}")
+    return Finding(change <= threshold, change, f"{now:,} records after {before:,} in {given.previous.name}")
 
 
 def _null_rate_change(given: Evaluation, threshold: float) -> Finding:

@@ -16,8 +16,8 @@ _HEIGHT = 34
 _MOST_FILES = 14
 _MOST_MONTHS = 12
 _MOST_AGGREGATES = 12
-_COLUMNS = ((0, 300), (410, 130), (650, 190))
-"""Where each column begins, and how wide its boxes are."""
+_COLUMNS = ((1, 299), (410, 130), (650, 189))
+"""Where each column begins, and how wide its boxes are; half of a box's stroke lies outside of it."""
 WIDTH = 840
 
 

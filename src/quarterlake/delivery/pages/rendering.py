@@ -50,6 +50,7 @@ def environment() -> Environment:
     }
     made.globals |= {
         "share": wording.share,
+        "saying": wording.saying,
         "count_of": count_of,
         "histogram": charts.histogram,
         "spark_path": charts.spark_path,

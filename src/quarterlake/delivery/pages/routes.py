@@ -14,6 +14,7 @@ from quarterlake.delivery.access import LoginNeededError
 from quarterlake.delivery.pages import views
 from quarterlake.delivery.pages.lineage import column_heads, lineage, raw_parts
 from quarterlake.delivery.pages.rendering import ASSETS, page, problem_page
+from quarterlake.delivery.pages.snippets import snippets
 from quarterlake.delivery.parts import OnParts
 from quarterlake.delivery.problems import Problem, problem_of
 from quarterlake.delivery.shelf import PageShelf
@@ -85,12 +86,14 @@ def dataset(request: Request, shelf: PageShelf, parts: OnParts, dataset: str) ->
 def release(request: Request, shelf: PageShelf, parts: OnParts, name: str) -> Response:
     """One release: what changed, how good it is, what is in it and what it was made from."""
     found = shelf.find(name)
-    view = views.release_view(shelf, found, parts.base(request))
+    code = snippets(found, parts.base(request), needs_key=not parts.door.is_open)
+    view = views.release_view(shelf, found, code)
     parts.accesses.record(shelf.caller, found, [], "page")
     return page(
         "release.html",
         parts.options.root,
         view=view,
+        needs_key=not parts.door.is_open,
         picture=lineage(found),
         heads=column_heads(),
         raw=raw_parts(found),

@@ -1,4 +1,4 @@
-"""How to load a release in other tools, ready to copy. The key is read from the environment, so that none ends in a notebook."""
+"""How to load a release in other tools, ready to copy. The key, where there is need of one, is read from the environment, so that none ends in a notebook."""
 
 from __future__ import annotations
 
@@ -26,18 +26,14 @@ class Snippet:
 
 
 _CHECKOUT = "in a checkout of quarterlake"
+_BEARER = ' --header "Authorization: Bearer $QUARTERLAKE_KEY"'
 
 
-def snippets(release: Release, base: str) -> Iterator[Snippet]:
-    """Code that loads the release's first aggregate from a server at an address."""
+def snippets(release: Release, base: str, *, needs_key: bool) -> Iterator[Snippet]:
+    """Code that loads the release's first aggregate from a server at an address, which answers to a key only or to everybody."""
     aggregate = release.build.aggregates[0].name
     chosen = "" if aggregate == "summary" else f', aggregate="{aggregate}"'
-    client = f"""\
-import os
-from quarterlake.client import Client
-
-client = Client("{base}", os.environ["QUARTERLAKE_KEY"])
-"""
+    client = _client(base, needs_key=needs_key)
     table = f"{SHARE}.{release.dataset}.{aggregate}"
     version = release.table_version(aggregate)
     yield Snippet(
@@ -80,9 +76,20 @@ frame = spark.createDataFrame(client.load("{release.name}"{chosen}))""",
     )
     yield Snippet(
         "Shell",
-        f'quarterlake pull {release.name} --url {base} --to data\n\ncurl --location --header "Authorization: Bearer $QUARTERLAKE_KEY" \\\n'
+        f"quarterlake pull {release.name} --url {base} --to data\n\ncurl --location{_BEARER if needs_key else ''} \\\n"
         f'  --remote-name --remote-header-name "{base}/v1/releases/{release.name}/files/0"',
         "pip install '.[client]'",
         _CHECKOUT,
         "Every file is verified against its SHA-256 by `quarterlake pull`.",
     )
+
+
+def _client(base: str, *, needs_key: bool) -> str:
+    if not needs_key:
+        return f'from quarterlake.client import Client\n\nclient = Client("{base}")\n'
+    return f"""\
+import os
+from quarterlake.client import Client
+
+client = Client("{base}", os.environ["QUARTERLAKE_KEY"])
+"""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from quarterlake.delivery.pages.snippets import Snippet, snippets
 from quarterlake.delivery.rest.releases import ReleaseDiff
 from quarterlake.domain.outlooks import Outlook
 from quarterlake.domain.periods import Period
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from quarterlake.delivery.catalog import Catalog
+    from quarterlake.delivery.pages.snippets import Snippet
     from quarterlake.delivery.shelf import Shelf
     from quarterlake.domain.contract import Contract
     from quarterlake.domain.profiles import RejectCount
@@ -220,8 +220,8 @@ def next_period(releases: Sequence[Release], outlook: Outlook | None) -> str | N
     return max(map(Period.parse, known)).next().name
 
 
-def release_view(shelf: Shelf, release: Release, base: str) -> ReleaseView:
-    """The view of one release, for a server at an address."""
+def release_view(shelf: Shelf, release: Release, code: Iterable[Snippet]) -> ReleaseView:
+    """The view of one release, with the code that loads it."""
     catalog = shelf.catalog
     before = catalog.previous(release)
     gates = release.quality.gates
@@ -237,7 +237,7 @@ def release_view(shelf: Shelf, release: Release, base: str) -> ReleaseView:
         warning=tuple(gate for gate in gates if not gate.passed and not gate.stops),
         passed=tuple(gate for gate in gates if gate.passed),
         rejects=rejects_by_file(profile.rejects if profile else ()),
-        snippets=tuple(snippets(release, base)),
+        snippets=tuple(code),
         months=tuple(sorted(release.build.observations.rows_by_month.items())),
         days=tuple(_every_day(profile.rows_by_day)) if profile else (),
     )

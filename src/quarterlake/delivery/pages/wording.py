@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup, escape
 
 if TYPE_CHECKING:
-    from quarterlake.domain.profiles import Value
+    from collections.abc import Callable
+
+    from quarterlake.domain.profiles import Spread, Value
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 _THOUSAND = 1000
 _PLAIN_DIGITS = 6
+_YEARS = range(1500, 2201)
+"""Integers that may be years: a column that has no others is taken for one of years."""
 
 
 def number(value: float) -> str:
@@ -48,14 +52,25 @@ def instant(text: str) -> str:
 
 
 def value(found: Value | None) -> str:
-    """A value of a column: integers whole, doubles with some digits, everything else as it is."""
+    """A value of a column, with its thousands apart: integers and decimals whole, doubles with some digits, everything else as it is."""
     if found is None:
         return "none"
     if isinstance(found, int):
-        return f"{found:,}" if abs(found) >= 10_000 else str(found)  # noqa: PLR2004 - years read best whole
+        return number(found)
     if isinstance(found, float):
         return _real(found)
+    decimal = re.fullmatch(r"(-?)([0-9]+)(\.[0-9]+)?", found)
+    if decimal is not None:
+        return f"{decimal[1]}{int(decimal[2]):,}{decimal[3] or ''}"
     return found.replace("T00:00:00Z", "").replace("T", " ").replace("Z", "")[:19]
+
+
+def saying(spread: Spread) -> Callable[[Value | None], str]:
+    """How values of a column that is spread so are said: as `value` does, but years, which read best whole, without thousands apart."""
+    ends = (spread.min, spread.max)
+    if all(isinstance(end, int) and end in _YEARS for end in ends):
+        return lambda found: value(found).replace(",", "")
+    return value
 
 
 def _real(found: float) -> str:
