@@ -18,6 +18,7 @@ from quarterlake.domain.quality import QualityReport
 from quarterlake.domain.releases import Build, Release, checked_dataset_name
 from quarterlake.domain.repairs import place_of
 from quarterlake.lake import documents, keys
+from quarterlake.lake.manifests import read_manifests
 from quarterlake.processing.building import drift_of, refusal_of
 from quarterlake.processing.contracts import declared_contract, in_force
 from quarterlake.processing.curating import current_curation
@@ -70,13 +71,13 @@ class Known(msgspec.Struct, frozen=True):
 
 def known(pipeline: Pipeline, dataset: str) -> Known:
     """What the lake holds of a data set. Raises UsageError where nothing of it has landed."""
-    landings = pipeline.landings(checked_dataset_name(dataset))
-    if not landings:
+    manifests = read_manifests(pipeline.lake.raw, checked_dataset_name(dataset))
+    if not manifests:
         raise UsageError(
             f"No data set {dataset} has landed in {pipeline.settings.lake}. There are: {', '.join(pipeline.datasets()) or 'none'}."
         )
     contract = in_force(pipeline.parsing, dataset, declared_contract(pipeline.settings.contracts, dataset))
-    landings = pipeline.landings(dataset, contract)
+    landings = pipeline.resolved(manifests, contract)
     parsed = pipeline.parsing.known_of(dataset, contract, landings) if contract else {}
     table = current_curation(pipeline.lake, dataset)
     return Known(dataset, landings, contract, parsed, table.curation if table else None)

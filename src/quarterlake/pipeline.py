@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from quarterlake.domain.drift import FileDrift
+    from quarterlake.domain.landings import Manifest
     from quarterlake.domain.ledger import FileEntry
     from quarterlake.domain.profiles import RejectCount
     from quarterlake.processing.engines.port import Engine
@@ -153,8 +154,12 @@ class Pipeline:
 
     def landings(self, dataset: str, contract: Contract | None = None) -> tuple[Landing, ...]:
         """All landings of a data set, resolved as its contract asks for."""
+        return self.resolved(read_manifests(self.lake.raw, dataset), contract)
+
+    def resolved(self, manifests: Sequence[Manifest], contract: Contract | None) -> tuple[Landing, ...]:
+        """The landings of these manifests, which are all of a data set."""
         named = contract is not None and contract.record_time is None
-        return resolve(read_manifests(self.lake.raw, dataset), self.parsing.name_time if named else None)
+        return resolve(manifests, self.parsing.name_time if named else None)
 
     def chosen(self, wishes: Wishes) -> list[str]:
         """The data sets that are asked for. Raises UsageError for one that has not landed, and for a period of the wrong kind."""

@@ -77,7 +77,7 @@ class FolderStore:
         """The file's size and time, or None."""
         path = self._path(key)
         with disk_errors(self.url):
-            return self._stored(path) if path.is_file() else None
+            return _stored(str(path), key) if path.is_file() else None
 
     def list_folders(self, prefix: str) -> list[str]:
         """The folders directly below the prefix that are not empty."""
@@ -144,9 +144,15 @@ class FolderStore:
     def list(self, prefix: str) -> list[StoredObject]:
         """Every file below the prefix, unfinished ones in the scratch folder left out."""
         with disk_errors(self.url):
-            walked = _walk(self._root / checked_prefix(prefix), self._root)
-            stored = [self._stored(Path(parent, name)) for parent, _, files in walked for name in files]
-        return sorted((each for each in stored if each is not None), key=lambda each: each.key)
+            # Thousands of files: texts, since paths would cost three times as much.
+            below = len(str(self._root)) + 1
+            paths = (
+                f"{parent}/{name}"
+                for parent, _, files in _walk(self._root / checked_prefix(prefix), self._root)
+                for name in files
+            )
+            stored = [each for path in paths if (each := _stored(path, path[below:])) is not None]
+        return sorted(stored, key=lambda each: each.key)
 
     def _path(self, key: str) -> Path:
         return self._root / checked_key(key)
@@ -155,13 +161,13 @@ class FolderStore:
         path = self._path(key)
         return present(path if path.is_file() else None, key, self.url)
 
-    def _stored(self, path: Path) -> StoredObject | None:
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            return None
-        modified = datetime.fromtimestamp(status.st_mtime, UTC)
-        return StoredObject(path.relative_to(self._root).as_posix(), status.st_size, modified)
+
+def _stored(path: str, key: str) -> StoredObject | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - see `list`
+    except FileNotFoundError:
+        return None
+    return StoredObject(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
 
 def _walk(folder: Path, root: Path) -> Iterator[tuple[str, list[str], list[str]]]:

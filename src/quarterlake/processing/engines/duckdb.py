@@ -63,8 +63,7 @@ _LARGE_MONTH = 4_000_000
 """Records. Sorting a larger month keeps all cores busy, and takes memory beyond DuckDB's own count of it: one at a time."""
 _FEW_VALUES = 4_000_000
 _MANY_FILES = 8
-_COPY = "_profiled"
-_OWN = "_month_records"
+_COPY = "_at_hand"
 _WRITERS = 8
 
 
@@ -180,9 +179,13 @@ class DuckDBEngine:
                 continue
             keys_of = [file.data for file in files if file.data is not None]
             with self._lake.curated.local(keys_of) as paths, environment_faults(self._scratch):
-                for name in wanted:
-                    query = f"SELECT DISTINCT {identifier(name)} FROM read_parquet({literals(paths)}) WHERE _raw IS NULL LIMIT {limit + 1}"
-                    values[name].update(value for (value,) in rows(self._connections.shared(), query))
+                connection = self._connections.shared()
+                accepted = f"SELECT {', '.join(map(identifier, wanted))} FROM read_parquet({literals(paths)}) WHERE _raw IS NULL"
+                size = sum(file.records for file in files) * len(wanted)
+                with _read_once(connection, accepted, len(paths), size) as records:
+                    for name in wanted:
+                        query = f"SELECT DISTINCT {identifier(name)} FROM {records} LIMIT {limit + 1}"
+                        values[name].update(value for (value,) in rows(connection, query))
         return {name: len(found - {None}) for name, found in values.items()}
 
     def key_ranges(
@@ -223,19 +226,19 @@ class DuckDBEngine:
     def _curate_one(self, request: CurateRequest) -> CuratedMonth:
         contract = request.contract
         rivals = [given for inputs in request.rivals.values() for given in inputs]
-        with self._paths([*request.inputs, *rivals]) as paths, environment_faults(self._scratch):
-            connection = self._connections.in_thread()
-            read = _reader(paths)
-            own = _read_once(
-                connection,
-                request,
-                curate_sql.rows_of(DUCKDB, contract, [request.month], request.inputs, read),
-            )
+        target = self._scratch / f"{request.id}.parquet"
+        with ExitStack() as stack:
+            paths = stack.enter_context(self._paths([*request.inputs, *rivals]))
+            stack.enter_context(environment_faults(self._scratch))
+            connection, read = self._connections.in_thread(), _reader(paths)
+            records = curate_sql.rows_of(DUCKDB, contract, [request.month], request.inputs, read)
+            values = request.records * len(contract.columns)
+            held = stack.enter_context(_read_once(connection, records, len(request.inputs), values))
+            own = f"SELECT * FROM {held}"
             lost, losing, conflicts = (
                 _find_losers(connection, request, read, own) if contract.key else ({}, "", 0)
             )
             equal = 0 if contract.key else _number(connection, curate_sql.equal_rows(DUCKDB, contract, own))
-            target = self._scratch / f"{request.id}.parquet"
             query = _ordered_rows(request, own, without_losers=bool(lost))
             connection.execute(
                 f"COPY ({query}) TO {literal(target)} ({parquet_options(c.type for c in contract.columns)})"
@@ -263,7 +266,7 @@ class DuckDBEngine:
         """See the port."""
         with self._view(view) as connection:
             values = sum(month.rows for month in view.months) * len(view.contract.columns)
-            with _at_hand(connection, identifier(view.dataset), values) as table:
+            with _at_hand(connection, f"SELECT * FROM {identifier(view.dataset)}", values) as table:
                 return profile_records(DUCKDB, view.contract, table, _asking(connection))
 
     def aggregate(self, view: PeriodView, build: str, aggregate: UserAggregate | None) -> Aggregate:
@@ -356,16 +359,26 @@ class DuckDBEngine:
 
 
 @contextmanager
-def _at_hand(connection: DuckDBPyConnection, table: str, values: int) -> Iterator[str]:
-    """A table as it is, or a copy in memory of one with few values: many small statements then open no files."""
+def _at_hand(connection: DuckDBPyConnection, query: str, values: int) -> Iterator[str]:
+    """What a query gives, or a copy in memory of few values: many small statements then open no files."""
     if values > _FEW_VALUES:
-        yield table
+        yield f"({query})"
         return
-    _fill(connection, _COPY, f"SELECT * FROM {table}")
+    _fill(connection, _COPY, query)
     try:
         yield _COPY
     finally:
         connection.execute(f"DROP TABLE {_COPY}")
+
+
+@contextmanager
+def _read_once(connection: DuckDBPyConnection, query: str, files: int, values: int) -> Iterator[str]:
+    """What a query gives, at hand where opening its many files costs more than their rows."""
+    if files < _MANY_FILES:
+        yield f"({query})"
+        return
+    with _at_hand(connection, query, values) as relation:
+        yield relation
 
 
 def _asking(connection: DuckDBPyConnection) -> Ask:
@@ -435,15 +448,6 @@ def _reader(paths: Mapping[str, Path]) -> curate_sql.Reader:
         return curate_sql.Scan(f"read_parquet({files}, file_row_number = true)", landing, "file_row_number")
 
     return read
-
-
-def _read_once(connection: DuckDBPyConnection, request: CurateRequest, own: str) -> str:
-    """A query for a month's records as it is, or over a copy in memory of few records from many files, whose opening costs more than their rows."""
-    few = request.records * len(request.contract.columns) <= _FEW_VALUES
-    if len(request.inputs) < _MANY_FILES or not few:
-        return own
-    _fill(connection, _OWN, own)
-    return f"SELECT * FROM {_OWN}"
 
 
 def _find_losers(
