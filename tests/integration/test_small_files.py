@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from quarterlake.processing.engines import duckdb as engine
+from quarterlake.processing.engines import duckdb_connections
+from quarterlake.processing.engines.duckdb_connections import Connections
 from tests.integration.conftest import LakeTarget
 from tests.integration.lakes import HEADER, Row, Scene, csv_text, names, objects, sales
 
@@ -71,3 +73,45 @@ def test_files_that_are_parsed_together_give_what_each_gives_alone(
             duckdb.read_parquet(str(tmp_path / name / "lake" / "curated" / key)) for name in ("one", "two")
         )
         assert (one.columns, one.types, one.fetchall()) == (two.columns, two.types, two.fetchall())
+
+
+def test_a_column_named_like_the_engines_own_row_number_changes_no_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+    for name, small in (("one", engine.SMALL), ("two", -1)):
+        scene = Scene(tmp_path / name, LakeTarget(str(tmp_path / name / "lake")))
+        for number in range(4):
+            rows = [f"{9 - i},2026-{1 + i % 3:02d}-05T00:00:00Z,{number * 10 + i}" for i in range(6)]
+            scene.put(f"sales_{number}.csv", "\n".join(["rowid,sold_at,sale_id", *rows, ""]).encode())
+        monkeypatch.setattr(engine, "SMALL", small)
+        scene.run()
+        with scene.pipeline() as pipeline:
+            parsed = [
+                str(tmp_path / name / "lake" / "curated" / key)
+                for key in sorted(objects(pipeline.lake.curated, "_quarterlake/"))
+                if "/parsed/" in key and key.endswith(".parquet")
+            ]
+        written.append([duckdb.read_parquet(path).fetchall() for path in parsed])
+    assert len(written[0]) == 4
+    assert written[0] == written[1]
+
+
+def test_engines_of_one_thread_are_lent_again(tmp_path: Path) -> None:
+    connections = Connections(lambda: tmp_path, memory="100MB", threads=1)
+    with connections.of_one_thread() as first, connections.of_one_thread() as beside:
+        assert beside is not first
+    with connections.of_one_thread() as again:
+        assert again in (first, beside)
+    connections.close()
+
+
+def test_files_too_large_for_the_small_engines_memory_are_parsed_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duckdb_connections, "_SMALL_MEMORY", "1MB")
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")))
+    for number in range(3):
+        scene.put(f"sales_2026-0{1 + number}.csv", csv_text(sales(f"2026-0{1 + number}", 2000)))
+    outcome = scene.run()
+    assert [entry.accepted for entry in outcome.entries] == [2000] * 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 
@@ -53,8 +54,8 @@ def test_a_sheet_gives_back_what_it_was_given(rows: list[dict[str, str]]) -> Non
     given_rows = [SheetRow(known, cells) for cells in rows]
     stream = io.StringIO(newline="")
     assert write_sheet(stream, ["a", "b", "c d"], given_rows) == len(rows)
-    for line in stream.getvalue().removeprefix("\ufeff").splitlines():
-        assert not line.startswith(("=", "@"))
+    for written in csv.reader(io.StringIO(stream.getvalue().removeprefix("\ufeff"), newline="")):
+        assert not any(cell.startswith(("=", "@")) for cell in written)
     found = [row for _, row in read_sheet(stream.getvalue().encode(), "here")]
     assert [{k: v for k, v in row.cells.items() if v} for row in found] == [
         {k: v for k, v in cells.items() if v} for cells in rows

@@ -79,18 +79,27 @@ def _counted(
         return []
     if len(texts) <= _AT_ONCE:
         return read_evidence(rows(connection, evidence_query(texts, relation, quoted))[0])
+    if relation.isidentifier():  # a table, which may be asked again and again
+        return _counted_by_parts(connection, texts, relation, quoted)
     marks = _filled(quoted, len(texts))
     slots = [f"{text} AS t{position}" for position, text in enumerate(texts)]
     slots += [f"{mark} AS q{position}" for position, mark in enumerate(marks) if mark]
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {_TEXTS} AS SELECT {', '.join(slots)} FROM {relation}")
-    found: list[Evidence] = []
-    for start in range(0, len(texts), _AT_ONCE):
-        some = range(start, min(start + _AT_ONCE, len(texts)))
-        query = evidence_query(
-            [f"t{position}" for position in some], _TEXTS, [marks[p] and f"q{p}" for p in some]
-        )
-        found += read_evidence(rows(connection, query)[0])
+    names = [f"t{position}" for position in range(len(texts))]
+    found = _counted_by_parts(connection, names, _TEXTS, [mark and f"q{at}" for at, mark in enumerate(marks)])
     connection.execute(f"DROP TABLE {_TEXTS}")
+    return found
+
+
+def _counted_by_parts(
+    connection: DuckDBPyConnection, texts: Sequence[str], table: str, quoted: Sequence[str | None]
+) -> list[Evidence]:
+    found: list[Evidence] = []
+    for at in range(0, len(texts), _AT_ONCE):
+        some = slice(at, at + _AT_ONCE)
+        found += read_evidence(
+            rows(connection, evidence_query(texts[some], table, _filled(quoted, len(texts))[some]))[0]
+        )
     return found
 
 

@@ -97,7 +97,8 @@ def locate_json(path: Path, ordinals: Sequence[int], marks: Marks | None = None)
                 break
             if ordinal < next_:
                 continue
-            line += count_newlines(text.data[seen:start])
+            for at in range(seen, start, CHUNK_BYTES):
+                line += count_newlines(text.data[at : min(at + CHUNK_BYTES, start)])
             seen = start
             raw = text.data[start : min(end, start + RAW_BYTES)].decode(errors="replace")
             found[ordinal] = Location(line, start, raw)

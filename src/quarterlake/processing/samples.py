@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from quarterlake.domain.reading import Reading
 
 _SAMPLE = "sampled_records"
+_AT_ONCE = 32
 _NEAR_DAYS = 92
 """A record time lies within a quarter of the timestamp in its file's name; a birth date does not."""
 
@@ -118,29 +119,34 @@ def file_evidence(
 def _sample(
     connection: DuckDBPyConnection, relation: Relation, records: int, stamp: NameTimestamp | None
 ) -> Sample:
-    texts = ", ".join(
-        f"{c.text} AS t{position}, {c.quoted or 'false'} AS q{position}"
-        for position, c in enumerate(relation.columns)
-    )
+    texts = [f"{c.text} AS t{position}" for position, c in enumerate(relation.columns)]
+    marks = [f"{c.quoted} AS q{position}" for position, c in enumerate(relation.columns) if c.quoted]
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {_SAMPLE} AS SELECT {texts} FROM {relation.sql} LIMIT {records}"
+        f"CREATE OR REPLACE TEMP TABLE {_SAMPLE} AS SELECT {', '.join([*texts, *marks])} FROM {relation.sql} LIMIT {records}"
     )
+    try:
+        return _sampled(connection, relation, stamp)
+    finally:
+        connection.execute(f"DROP TABLE {_SAMPLE}")
+
+
+def _sampled(connection: DuckDBPyConnection, relation: Relation, stamp: NameTimestamp | None) -> Sample:
     slots = [f"t{position}" for position in range(len(relation.columns))]
     quoted = [f"q{position}" if c.quoted else None for position, c in enumerate(relation.columns)]
     evidence = gather_evidence(connection, slots, _SAMPLE, quoted)
     names = [c.name for c in relation.columns]
-    distinct = rows(
-        connection,
-        f"SELECT count(*), count(DISTINCT hash(row({', '.join(slots)}))), {', '.join(f'count(DISTINCT {slot})' for slot in slots)} FROM {_SAMPLE}",
-    )[0]
-    count, different = int(str(distinct[0])), int(str(distinct[1]))
+    count, different = (
+        int(str(number))
+        for number in rows(
+            connection, f"SELECT count(*), count(DISTINCT hash(row({', '.join(slots)}))) FROM {_SAMPLE}"
+        )[0]
+    )
+    distinct = _distinct(connection, slots)
     return Sample(
         columns=dict(zip(names, evidence, strict=True)),
         natives={c.name: c.native for c in relation.columns if c.native is not None},
         unique=frozenset(
-            name
-            for name, values in zip(names, distinct[2:], strict=True)
-            if int(str(values)) == different > 0
+            name for name, values in zip(names, distinct, strict=True) if values == different > 0
         ),
         tokens=_tokens(
             connection,
@@ -155,6 +161,15 @@ def _sample(
         ),
         rows=count,
     )
+
+
+def _distinct(connection: DuckDBPyConnection, slots: Sequence[str]) -> list[int]:
+    """How many values each column has; of some columns at a time, since each takes memory of its own."""
+    found: list[int] = []
+    for at in range(0, len(slots), _AT_ONCE):
+        counts = ", ".join(f"count(DISTINCT {slot})" for slot in slots[at : at + _AT_ONCE])
+        found += (int(str(number)) for number in rows(connection, f"SELECT {counts} FROM {_SAMPLE}")[0])
+    return found
 
 
 def _tokens(connection: DuckDBPyConnection, columns: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

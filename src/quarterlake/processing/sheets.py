@@ -107,7 +107,7 @@ def read_sheet(data: bytes, where: str) -> Iterator[tuple[int, SheetRow]]:
                 padded = [*cells, *[""] * (len(header) - len(cells))]
                 known = {name: _untamed(padded[at]) for name, at in own.items()}
                 values = {name: _untamed(padded[at]) for at, name in others}
-                yield number, SheetRow(known, values, any(cells[len(header) :]))
+                yield number, SheetRow(known, values, len(cells) > len(header))
     except csv.Error as broken:
         raise UsageError(f"{where}, after row {number}: {broken}. Save it as CSV again.") from broken
 

@@ -37,6 +37,8 @@ MOST_BYTES = 1 << 23
 """How many files, and bytes, are read at once."""
 MOST_RECORDS = 122_880
 """So many records at most are written at once: they are one row group, so each file gets one file."""
+MOST_COLUMNS = 8_000
+"""So many columns, of all files together: each has a buffer while they are written."""
 _TOGETHER = "files_together"
 
 
@@ -75,17 +77,18 @@ def parse_together(
             if (member := _member(connection, job, scratch, stack)) is not None:
                 groups.setdefault(member.shape, []).append(member)
         for members in groups.values():
-            for few in _at_most(MOST_RECORDS, members):
+            for few in _in_groups(members):
                 done |= _parse(connection, few, scratch)
+    connection.execute(f"DROP TABLE IF EXISTS {_TOGETHER}")
     return done
 
 
-def _at_most(records: int, members: Sequence[_Member]) -> Iterator[list[_Member]]:
-    """The members in groups of so many records, but for one that has more."""
+def _in_groups(members: Sequence[_Member]) -> Iterator[list[_Member]]:
+    """The members of one shape in groups that may be written at once."""
     group: list[_Member] = []
-    held = 0
+    held, most = 0, MOST_COLUMNS // len(members[0].job.contract.columns)
     for member in members:
-        if group and held + member.records > records:
+        if group and (held + member.records > MOST_RECORDS or len(group) >= most):
             yield group
             group, held = [], 0
         group.append(member)
@@ -96,6 +99,19 @@ def _at_most(records: int, members: Sequence[_Member]) -> Iterator[list[_Member]
 
 def _member(connection: DuckDBPyConnection, job: ParseJob, scratch: Path, stack: ExitStack) -> _Member | None:
     """The file as it will be read; None for one that is parsed alone."""
+    contract = job.contract
+    if any(column.name.casefold() == "rowid" for column in contract.columns):
+        return None  # by DuckDB's own, records are put in order
+    with ExitStack() as own:
+        member = _read_plainly(connection, job, scratch, own)
+        if member is not None:
+            stack.enter_context(own.pop_all())
+        return member
+
+
+def _read_plainly(
+    connection: DuckDBPyConnection, job: ParseJob, scratch: Path, stack: ExitStack
+) -> _Member | None:
     contract = job.contract
     try:
         source = stack.enter_context(plain_source(job.name, job.raw, scratch, job.reading))
@@ -125,8 +141,7 @@ def _parse(
         return {}
     try:
         with environment_faults(scratch):
-            _read(connection, members)
-            return dict(_written(connection, members, scratch))
+            return _read_and_written(connection, members, scratch)
     except (
         duckdb.CatalogException,
         duckdb.BinderException,
@@ -138,6 +153,17 @@ def _parse(
         # One of them cannot be read: halves until it is alone.
         half = len(members) // 2
         return _parse(connection, members[:half], scratch) | _parse(connection, members[half:], scratch)
+
+
+def _read_and_written(
+    connection: DuckDBPyConnection, members: Sequence[_Member], scratch: Path
+) -> dict[str, ParseOutcome]:
+    """Nothing where the records are too large for this engine's memory: each file is then parsed alone, by another."""
+    try:
+        _read(connection, members)
+        return dict(_written(connection, members, scratch))
+    except duckdb.OutOfMemoryException:
+        return {}
 
 
 def _read(connection: DuckDBPyConnection, members: Sequence[_Member]) -> None:

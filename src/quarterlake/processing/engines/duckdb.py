@@ -134,7 +134,8 @@ class DuckDBEngine:
             environment_faults(self._scratch),
         ):
             jobs = [_job(request, raw) for request, raw in zip(requests, paths, strict=True)]
-            outcomes = parse_together(self._connections.of_one_thread(), jobs, self._scratch)
+            with self._connections.of_one_thread() as connection:
+                outcomes = parse_together(connection, jobs, self._scratch)
         placed = dict(zip(outcomes, self._place_all(requests, outcomes), strict=True))
         return [
             placed[request.id] if request.id in placed else self._parse_one(request) for request in requests

@@ -1,15 +1,16 @@
-"""The embedded engine's connections: one DuckDB for whatever is large, and one of a single thread for each thread that writes small files."""
+"""The embedded engine's connections: one DuckDB for whatever is large, and some of a single thread for small files."""
 
 from __future__ import annotations
 
 import secrets
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import duckdb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
@@ -46,14 +47,17 @@ class Connections:
                 found.execute(_SESSION)
         return found
 
-    def of_one_thread(self) -> DuckDBPyConnection:
-        """A connection of this thread to an engine of its own that has one thread: it writes records in their order, and asks nobody."""
+    @contextmanager
+    def of_one_thread(self) -> Iterator[DuckDBPyConnection]:
+        """An engine of one thread, lent to the caller alone: it writes records in their order. There are as many as are lent at once."""
         with self._lock:
-            found: DuckDBPyConnection | None = getattr(self._own, "small", None)
-            if found is None:
-                found = self._own.small = self._connect(_SMALL_MEMORY, 1)
-                self._small.append(found)
-        return found
+            connection = self._small.pop() if self._small else None
+        lent = connection or self._connect(_SMALL_MEMORY, 1)
+        try:
+            yield lent
+        finally:
+            with self._lock:
+                self._small.append(lent)
 
     def close(self) -> None:
         """Let go of DuckDB's memory."""
