@@ -140,6 +140,13 @@ def test_the_ledger_forgets_what_is_older_than_it_has_to_be(store: SqlKeyStore, 
     other.close()
 
 
+def test_lines_that_a_wrong_clock_dated_ahead_do_not_keep_others(store: SqlKeyStore) -> None:
+    for at in (*[NOW + timedelta(days=400)] * BATCH, NOW - timedelta(days=9), NOW):
+        store.record(Access(at, "k", "app", "links", "sales@2026-Q1.1", ()))
+    assert Retention(store, days=4).prune(NOW) == 1
+    assert [access.at for access in store.accesses(None, 1)] == [NOW]
+
+
 def test_a_second_connection_of_a_process_does_not_blind_the_first(store: SqlKeyStore, place: str) -> None:
     """What another process writes, and closes, is seen by both."""
     store.all()
