@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from quarterlake.processing.json_forms import form_of_objects
 from quarterlake.processing.json_marks import Marks, find_marks
 from quarterlake.processing.json_pieces import pieces
 from quarterlake.processing.json_records import (
@@ -143,6 +144,28 @@ def test_what_stands_beside_the_records_is_told(
     assert dialect["beside them, not read"] == "total"
 
 
+@pytest.mark.parametrize(
+    "form", ['{{{}, "data": [{{"a": 1}}]}}', '{{"result": {{{}, "data": [{{"a": 1}}]}}}}']
+)
+def test_an_object_of_a_great_many_fields_is_no_wrapper(tmp_path: Path, form: str) -> None:
+    """It is told by its keys. Looking at it takes as long as it is, however many fields it has."""
+    path = tmp_path / "many.json"
+    for count, records_in in ((900, "data"), (200_000, None)):
+        path.write_text(form.format(", ".join(f'"total{n}": {{}}, "list{n}": []' for n in range(count // 2))))
+        found = form_of_objects("many.json", path).wrapper
+        assert (found.path.rsplit(".", 1)[-1] if found else None) == records_in
+
+
+def test_a_broken_object_of_a_great_many_fields_is_looked_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "many.json"
+    path.write_text(
+        "{" + "".join(f'"total{n}": {{}}, ' for n in range(100_000)) + '"data": [{"a": 1}, {"a": '
+    )
+    found = form_of_objects("many.json", path).wrapper
+    assert found is not None
+    assert (found.path, len(found.beside)) == ("data", 100_000)
+
+
 BREAKS = {
     "an object that does not close": (r'"mark"(\s*)}', r'"mark"\1'),
     "an object that closes twice": (r'"mark"(\s*})', r'"mark"\1}'),
@@ -212,6 +235,14 @@ def test_where_no_record_surely_begins_the_rest_is_one_reject(
 ) -> None:
     found = parse(connection, tmp_path, data, {"a": "string"})
     assert (len(found.rows), len(found.rejects)) == (accepted, rejected)
+
+
+@pytest.mark.parametrize(("gap", "indent"), [(1_000_000, b""), (1_100_000, None)])
+def test_marks_are_looked_for_within_a_megabyte(tmp_path: Path, gap: int, indent: bytes | None) -> None:
+    path = tmp_path / "rare.json"
+    path.write_text('[\n{"a": [1},' + " " * gap + '\n{"b": 2},\n{"b": 3},\n{"b": 4}]')
+    with json_text(path) as text:
+        assert find_marks(text, array=True).indent == indent
 
 
 def test_objects_of_lists_that_begin_lines_like_records_are_none(

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import secrets
+import sqlite3
 import stat
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pytest
 
 from quarterlake.delivery.keyring import Keyring, create_key, install_first_key, revoke_key
 from quarterlake.delivery.keystore import Access, SqlKeyStore, open_keystore
 from quarterlake.delivery.retention import BATCH, Retention
-from quarterlake.domain.api_keys import ADMIN_ALL, READ_ALL, Scope
+from quarterlake.domain.api_keys import ADMIN_ALL, READ_ALL, ApiKey, Scope
 from quarterlake.domain.errors import KeysUnavailableError, UnknownKeyError, UsageError
 from tests.integration.postgres_server import hanging, restart, running_postgres
 
@@ -138,6 +140,13 @@ def test_the_ledger_forgets_what_is_older_than_it_has_to_be(store: SqlKeyStore, 
     other.close()
 
 
+def test_lines_that_a_wrong_clock_dated_ahead_do_not_keep_others(store: SqlKeyStore) -> None:
+    for at in (*[NOW + timedelta(days=400)] * BATCH, NOW - timedelta(days=9), NOW):
+        store.record(Access(at, "k", "app", "links", "sales@2026-Q1.1", ()))
+    assert Retention(store, days=4).prune(NOW) == 1
+    assert [access.at for access in store.accesses(None, 1)] == [NOW]
+
+
 def test_a_second_connection_of_a_process_does_not_blind_the_first(store: SqlKeyStore, place: str) -> None:
     """What another process writes, and closes, is seen by both."""
     store.all()
@@ -236,6 +245,73 @@ def test_one_look_is_all_that_a_key_store_that_is_away_is_asked_for(tmp_path: Pa
         ring.known(text)  # the thread that follows finds it again
     ring.refresh()
     assert ring.known(text) is not None
+    store.close()
+
+
+class SlowStore(SqlKeyStore):
+    """A real one whose answer takes a second of the clock, and until all callers have come."""
+
+    looks = 0
+    away = False
+
+    def slowed(self, clock: CrowdClock) -> Self:
+        self._clock = clock
+        return self
+
+    def state(self) -> tuple[int, int]:
+        self.looks += 1
+        assert self._clock.all_came.wait(20)
+        self._clock.now += 1
+        if self.away:
+            raise KeysUnavailableError("away")
+        return super().state()
+
+
+class CrowdClock(Clock):
+    """One that knows when eight threads of a crowd have looked at it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.callers: set[int] = set()
+        self.all_came = threading.Event()
+        self.all_came.set()
+
+    def __call__(self) -> float:
+        now = self.now
+        self.callers.add(threading.get_ident())
+        if len(self.callers) >= 8:
+            self.all_came.set()
+        return now
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_crowd_of_unknown_keys_costs_one_look(tmp_path: Path, *, away: bool) -> None:
+    """Whether the key store answers late or not at all: nobody without a key makes the others wait."""
+    clock = CrowdClock()
+    path = tmp_path / "keys.sqlite"
+    store = SlowStore(
+        lambda: sqlite3.connect(path, isolation_level=None, check_same_thread=False),
+        sqlite3.Error,
+        str(path),
+        sqlite=True,
+    ).slowed(clock)
+    ring = Keyring(store, clock)
+    ring.refresh()
+    clock.now += 1
+    clock.callers.clear()
+    clock.all_came.clear()
+    store.looks, store.away = 0, away
+    together = threading.Barrier(8)
+
+    def ask() -> ApiKey | None:
+        together.wait(20)
+        return ring.asked(f"ql_{secrets.token_hex(6)}_{'0' * 64}")
+
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(ask) for _ in range(8)]
+    said = {type(each.exception()) for each in asked}
+    assert (said, store.looks) == ({KeysUnavailableError} if away else {type(None)}, 1)
+    assert ring.problem() == ("away" if away else None)
     store.close()
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,12 +15,14 @@ from quarterlake.domain.periods import Period
 from quarterlake.domain.quality import QualityReport
 from quarterlake.domain.releases import (
     Aggregate,
+    AggregateColumn,
     Build,
     DataFile,
     Observations,
     Release,
     TableVersion,
     build_id,
+    hidden_columns,
     is_dataset_name,
     needs_release,
     parse_release_name,
@@ -181,3 +184,19 @@ def test_the_rows_of_an_aggregate_are_those_of_its_files() -> None:
     files = (DataFile("a", 1, "x", 3), DataFile("b", 1, "y", 4))
     assert Aggregate(name="summary", sql=None, columns=(), files=files).rows == 7
     assert Aggregate(name="summary", sql=None, columns=(), files=()).rows == 0
+
+
+def test_what_an_older_version_built_is_hidden_where_nobody_looked_for_pii() -> None:
+    """Its documents say nothing of a column; since then they say of each column of a user's SQL whether it shows PII."""
+    email = Column(name="email", type=INT64, source="email", pii=True)
+    contract = Contract(dataset="sales", columns=(email,))
+    old = b'{"name": "by_mail", "sql": "SELECT ...", "columns": [{"name": "Contact", "type": "string"}], "files": []}'
+    aggregate = msgspec.json.decode(old, type=Aggregate)
+    assert hidden_columns(contract, aggregate) == {"email", "contact"}
+    summary = msgspec.structs.replace(aggregate, sql=None)
+    assert hidden_columns(contract, summary) == {"email"}
+    looked_at = msgspec.structs.replace(aggregate, columns=(AggregateColumn("Contact", "string", pii=False),))
+    kept = msgspec.json.decode(msgspec.json.encode(looked_at), type=Aggregate)
+    assert hidden_columns(contract, kept) == {"email"}
+    unmarked = msgspec.structs.replace(contract, columns=(msgspec.structs.replace(email, pii=False),))
+    assert hidden_columns(unmarked, aggregate) == frozenset()

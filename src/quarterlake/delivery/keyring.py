@@ -76,13 +76,17 @@ class Keyring:
         return None if key_id is None else self._matching(text, key_id)
 
     def asked(self, text: str) -> ApiKey | None:
-        """As `known`, but the key store is asked where nothing is known; it may have been made a moment ago."""
+        """As `known`, but the key store is asked where nothing is known; it may have been made a moment ago.
+
+        One caller looks, the others wait for what comes of it; while the key store is away nobody does. Raises KeysUnavailableError.
+        """
         key_id = id_in(text)
         if key_id is None:
             return None
         self.catch_up()
-        if key_id not in self._keys and self._clock() - self._seen_at > _FRESH_SECONDS:
-            self.refresh()
+        seen_at = self._seen_at
+        if key_id not in self._keys and self._clock() - seen_at > _FRESH_SECONDS:
+            self._look_after(seen_at)
         return self._matching(text, key_id)
 
     def by_id(self, key_id: str) -> ApiKey | None:
@@ -100,7 +104,7 @@ class Keyring:
     def refresh(self) -> None:
         """Look at the key store now. Raises KeysUnavailableError."""
         with self._turn:
-            self._look()
+            self._look_or_note()
 
     @property
     def is_behind(self) -> bool:
@@ -135,6 +139,21 @@ class Keyring:
             self._state = state
         self._seen_at, self._trouble = self._clock(), None
 
+    def _look_after(self, seen_at: float) -> None:
+        """Look unless somebody did since an instant. Nobody without a key may make requests wait one after another."""
+        self._check_answering()
+        with self._turn:
+            self._check_answering()
+            if self._seen_at == seen_at:
+                self._look_or_note()
+
+    def _look_or_note(self) -> None:
+        try:
+            self._look()
+        except QuarterlakeError as away:
+            self._note(away)
+            raise
+
     def _note(self, away: QuarterlakeError) -> None:
         if self._trouble is None:
             _log.warning(str(away))
@@ -147,19 +166,27 @@ class Keyring:
 
     def _check_fresh(self) -> None:
         if self._is_stale:
-            raise KeysUnavailableError(
-                "The database of API keys does not answer, so no key can be checked. Ask again later."
-            )
+            raise _unavailable()
+
+    def _check_answering(self) -> None:
+        if self._trouble is not None:
+            raise _unavailable()
 
     def _follow(self) -> None:
         while not self._stop.wait(REFRESH_SECONDS):
             try:
                 self.refresh()
-            except QuarterlakeError as away:
-                self._note(away)
+            except QuarterlakeError:
+                continue  # noted
             except Exception:  # noqa: BLE001 - the thread must outlive whatever a database does
                 self._trouble = "The API keys could not be read; the log says why."
                 _log.exception("reading API keys failed")
+
+
+def _unavailable() -> KeysUnavailableError:
+    return KeysUnavailableError(
+        "The database of API keys does not answer, so no key can be checked. Ask again later."
+    )
 
 
 def create_key(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-PROFILE_VERSION = "2"
+PROFILE_VERSION = "3"
 """Goes up whenever the same build would give another profile; profiles are then made anew, builds are not."""
 MOST_FREQUENT = 30
 """A text column's values are listed, with how often each occurs, when there are no more than this."""

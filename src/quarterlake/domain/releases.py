@@ -26,11 +26,15 @@ class DataFile(msgspec.Struct, frozen=True):
 
 
 class AggregateColumn(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A column of an aggregate, its type as Delta Lake names it. `pii` says that it may show values of a column that is marked PII."""
+    """A column of an aggregate, its type as Delta Lake names it.
+
+    `pii` says whether it may show values of a column that is marked PII; None where nobody looked: in the summary, and in
+    what older versions built.
+    """
 
     name: str
     type: str
-    pii: bool = False
+    pii: bool | None = None
 
 
 class Aggregate(msgspec.Struct, frozen=True):
@@ -127,9 +131,13 @@ class Release(msgspec.Struct, frozen=True):
 
 
 def hidden_columns(contract: Contract, aggregate: Aggregate) -> frozenset[str]:
-    """The columns of an aggregate whose values are shown nowhere, in lower case: those made from a column that is marked PII, or named like one."""
-    made = {column.name for column in aggregate.columns if column.pii}
+    """The columns of an aggregate whose values are shown nowhere, in lower case: those made from a column that is marked PII, or named like one.
+
+    Where nobody looked at what a user's SQL makes of such a column, none of its columns is shown.
+    """
     named = {column.name for column in contract.columns if column.pii}
+    unsure = bool(named) and aggregate.sql is not None
+    made = {column.name for column in aggregate.columns if column.pii or (column.pii is None and unsure)}
     return frozenset(name.casefold() for name in made | named)
 
 

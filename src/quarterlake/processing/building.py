@@ -109,7 +109,7 @@ def build(
 
 
 def _marked(made: Aggregate, aggregate: UserAggregate | None, contract: Contract) -> Aggregate:
-    """An aggregate with marks at the columns that may show values of a column that is marked PII; the summary has none, and the period's is ours."""
+    """An aggregate that says of each column whether it may show values of a column that is marked PII; the summary shows none, and the period's is ours."""
     if aggregate is None:
         return made
     _, *result = (column.name for column in made.columns)

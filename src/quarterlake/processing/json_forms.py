@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from quarterlake.processing.json_marks import find_marks
@@ -17,6 +18,8 @@ _CHUNK = 1 << 20
 _DEPTH = 3
 _TAIL = 1 << 16
 _TRIED = 100
+_MOST = 1000
+"""An object with more fields, or lists in it, than this is no wrapper: what it holds is told by its keys."""
 _FLAT = rb"(?:" + STRING + rb'|\{[^{}]*+\}|\[[^][]*+\]|[^][{}",\s]++)'
 _AFTER = rb"(?:\s*+,\s*+" + STRING + rb"\s*+:\s*+" + _FLAT + rb")*+\s*+\}\s*+"
 """Further fields of an object, each flat, and its end."""
@@ -103,7 +106,7 @@ def _broken(name: str, text: JsonText) -> JsonForm:
     whole = sum(line.startswith(b"{") and line.endswith(b"}") for line in filled)
     if len(filled) > 1 and 2 * whole >= len(filled):
         return JsonForm(by_line=True)
-    if wrapper := _broken_array(name, text, text.start, (), ()):
+    if wrapper := _broken_array(name, text, text.start, (), []):
         return JsonForm(by_line=False, wrapper=wrapper)
     if len(filled) > 1:
         return JsonForm(by_line=False)
@@ -119,7 +122,7 @@ def _marked(text: JsonText, at: int) -> bool:
 
 
 def _broken_array(
-    name: str, text: JsonText, at: int, path: tuple[str, ...], beside: tuple[str, ...]
+    name: str, text: JsonText, at: int, path: tuple[str, ...], beside: list[str]
 ) -> Wrapper | None:
     """The array of records in an object that does not end, where it is what does not."""
     at += 1
@@ -130,7 +133,7 @@ def _broken_array(
             at = text.end_of(start)
         except UnevenError:
             break
-        beside = (*beside, ".".join(here))
+        beside.append(".".join(here))
     else:
         return None
     if text.data[start : start + 1] == b"{" and len(here) < _DEPTH:
@@ -138,7 +141,7 @@ def _broken_array(
     inner = text.skip_space(start + 1)
     if text.data[start : start + 1] != b"[" or text.data[inner : inner + 1] != b"{":
         return None
-    array = Wrapper(".".join(here), start, _end_of_broken(text, len(here)), beside)
+    array = Wrapper(".".join(here), start, _end_of_broken(text, len(here)), tuple(beside))
     return array if _is_of_records(name, array) else None
 
 
@@ -158,8 +161,8 @@ def _end_of_broken(text: JsonText, depth: int) -> int:
 
 
 def _one_object(name: str, text: JsonText, *, by_line: bool) -> JsonForm:
-    found = list(_arrays(text, text.start, (), ()))
-    if not found:
+    found = list(islice(_arrays(text, text.start, (), ()), _MOST + 1))
+    if not 0 < len(found) <= _MOST:
         return JsonForm(by_line)
     fitting = [array for array in found if _is_of_records(name, array)]
     if len(fitting) != 1:
@@ -169,22 +172,30 @@ def _one_object(name: str, text: JsonText, *, by_line: bool) -> JsonForm:
     return JsonForm(by_line, replace(fitting[0], beside=beside), others)
 
 
-def _arrays(text: JsonText, at: int, path: tuple[str, ...], beside: tuple[str, ...]) -> Iterator[Wrapper]:
-    """The arrays of objects in an object, and in the objects in it."""
+def _arrays(
+    text: JsonText, at: int, path: tuple[str, ...], around: tuple[tuple[tuple[str, ...], int], ...]
+) -> Iterator[Wrapper]:
+    """The arrays of objects in an object, and in the objects in it; `around` has the fields of each object around, and which one this is in."""
     try:
-        members = list(text.members(at))
+        members = list(islice(text.members(at), _MOST + 1))
     except UnevenError:
         return
-    for member in members:
+    if len(members) > _MOST:
+        return
+    names = tuple(".".join((*path, member.key)) for member in members)
+    for number, member in enumerate(members):
         first = text.data[member.start : member.start + 1]
-        here = (*path, member.key)
-        others = (*beside, *(".".join((*path, other.key)) for other in members if other is not member))
+        here, places = (*path, member.key), (*around, (names, number))
         if first == b"[":
             inner = text.skip_space(member.start + 1)
             if text.data[inner : inner + 1] in (b"{", b"]"):
-                yield Wrapper(".".join(here), member.start, member.end, others)
+                yield Wrapper(".".join(here), member.start, member.end, _others(places))
         elif first == b"{" and len(here) < _DEPTH:
-            yield from _arrays(text, member.start, here, others)
+            yield from _arrays(text, member.start, here, places)
+
+
+def _others(places: tuple[tuple[tuple[str, ...], int], ...]) -> tuple[str, ...]:
+    return tuple(name for names, own in places for n, name in enumerate(names) if n != own)
 
 
 def _is_of_records(name: str, array: Wrapper) -> bool:

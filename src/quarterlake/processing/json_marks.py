@@ -53,12 +53,13 @@ class Marks:
             return f"an object that begins with {self.key.decode(errors='replace')}"
         return "nowhere for sure: what follows a break is one record"
 
-    def places(self, text: JsonText, start: int) -> Iterator[int]:
-        """Where records surely begin after `start`."""
+    def places(self, text: JsonText, start: int, stop: int | None = None) -> Iterator[int]:
+        """Where records surely begin after `start`, as far as what lies before `stop` says."""
         if self.pattern is None:
             return
+        stop = len(text) if stop is None else stop
         # Not `finditer`: what was not run to its end would keep the file mapped.
-        while found := self.pattern.search(text.data, start):
+        while found := self.pattern.search(text.data, start, stop):
             start = found.end()
             yield start
 
@@ -78,7 +79,7 @@ def find_marks(text: JsonText, *, array: bool) -> Marks:
 
 
 def _is_sure(text: JsonText, marks: Marks) -> bool:
-    """Whether most of the first whole records hold no mark inside."""
+    """Whether most of the first whole records hold no mark inside; none is looked for further than a megabyte away."""
     clean = marked = 0
     at = text.start
     for _ in range(_LOOKED_AT):
@@ -89,12 +90,12 @@ def _is_sure(text: JsonText, marks: Marks) -> bool:
         try:
             at = text.end_of(start, min(len(text), start + _HEAD))
         except UnevenError:
-            place = next(marks.places(text, start), None)
+            place = next(marks.places(text, start, start + _HEAD), None)
             if place is None:
                 break
             at = place
             continue
-        inside = next(marks.places(text, start + 1), at)
+        inside = next(marks.places(text, start + 1, at), at)
         marked += inside < at
         clean += inside >= at
     return clean > marked
