@@ -273,16 +273,16 @@ def read_settings(
             url=_parsed(found["QUARTERLAKE_DELIVERY_URL"], _address),
             gateway=_parsed(found["QUARTERLAKE_DELIVERY_DOWNLOADS"], _is_gateway),
             signing=_signing(value),
-            url_seconds=_parsed(found["QUARTERLAKE_URL_SECONDS"], _url_seconds),
-            requests_per_minute=_parsed(found["QUARTERLAKE_REQUESTS_PER_MINUTE"], _requests),
-            access_days=_parsed(found["QUARTERLAKE_ACCESS_DAYS"], _days),
+            url_seconds=_parsed(found["QUARTERLAKE_URL_SECONDS"], _between(MIN_URL_SECONDS, MAX_URL_SECONDS)),
+            requests_per_minute=_parsed(found["QUARTERLAKE_REQUESTS_PER_MINUTE"], _between(0, MAX_REQUESTS)),
+            access_days=_parsed(found["QUARTERLAKE_ACCESS_DAYS"], _between(0, MAX_DAYS)),
         ),
         pull=PullOptions(value["QUARTERLAKE_URL"], value["QUARTERLAKE_KEY"] or None),
         contracts=Path(value["QUARTERLAKE_CONTRACTS"]),
         aggregates=_parsed(found["QUARTERLAKE_AGGREGATES"], _folder),
         ingest=_parsed(found["QUARTERLAKE_INGEST_PERIOD"], PeriodKind),
         publish=_parsed(found["QUARTERLAKE_PUBLISH_PERIOD"], PeriodKind),
-        quiet_seconds=_parsed(found["QUARTERLAKE_QUIET_SECONDS"], _quiet_seconds),
+        quiet_seconds=_parsed(found["QUARTERLAKE_QUIET_SECONDS"], _between(0, MAX_QUIET_SECONDS)),
         memory=_parsed(found["QUARTERLAKE_MEMORY"], _memory),
         threads=_parsed(found["QUARTERLAKE_THREADS"], _threads),
         scratch=_path(value["QUARTERLAKE_SCRATCH"]),
@@ -353,28 +353,15 @@ def _signing(value: Mapping[str, str]) -> S3Options:
     return replace(public, access_key_id=own, secret_access_key=secret, session_token=None) if own else public
 
 
-def _url_seconds(text: str) -> int:
-    if not MIN_URL_SECONDS <= (seconds := int(text)) <= MAX_URL_SECONDS:
-        raise ValueError(text)
-    return seconds
+def _between(least: int, most: int) -> Callable[[str], int]:
+    """Reads a whole number within bounds."""
 
+    def read(text: str) -> int:
+        if not least <= (number := int(text)) <= most:
+            raise ValueError(text)
+        return number
 
-def _requests(text: str) -> int:
-    if not 0 <= (requests := int(text)) <= MAX_REQUESTS:
-        raise ValueError(text)
-    return requests
-
-
-def _days(text: str) -> int:
-    if not 0 <= (days := int(text)) <= MAX_DAYS:
-        raise ValueError(text)
-    return days
-
-
-def _quiet_seconds(text: str) -> int:
-    if not 0 <= (seconds := int(text)) <= MAX_QUIET_SECONDS:
-        raise ValueError(text)
-    return seconds
+    return read
 
 
 def _is_gateway(text: str) -> bool:
@@ -442,11 +429,7 @@ def _folder(text: str) -> Path:
 
 
 def _threads(text: str) -> int | None:
-    if not text:
-        return None
-    if not 1 <= (threads := int(text)) <= MAX_THREADS:
-        raise ValueError(text)
-    return threads
+    return _between(1, MAX_THREADS)(text) if text else None
 
 
 def _cache(text: str, environment: Mapping[str, str]) -> Path | None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from quarterlake.processing.record_survey import count_newlines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 LONGEST = 2_000_000
 """A record may have this many bytes, its line end included."""
@@ -196,6 +196,15 @@ def cut_in_runs(
         yield Cut(offset, line, _bare(raw), problem is None, problem)
         line += newlines
         at = stop
+
+
+def one_by_one(found: Iterable[Cut | Run]) -> Iterator[Cut]:
+    """The records of cuts and runs, in their order."""
+    for each in found:
+        if isinstance(each, Run):
+            yield from each.cuts()
+        else:
+            yield each
 
 
 def fields(raw: bytes, cutting: Cutting) -> list[tuple[bytes, bool]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.reading import EVIDENCE, Reading
-from quarterlake.processing.cutting import Cut, Cutting, Run, cut, cut_in_runs
+from quarterlake.processing.cutting import Cut, Cutting, cut, cut_in_runs, one_by_one
 from quarterlake.processing.dialect_evidence import cells_of, choose_cutting, shown, with_line_ends
 from quarterlake.processing.layout import Cells, Head, lay_out
 
@@ -197,8 +197,7 @@ def _first_records(sample: bytes, cutting: Cutting) -> tuple[list[Cut], list[Cel
 def _cuts(sample: bytes, cutting: Cutting) -> Iterator[Cut]:
     first = next(cut(io.BytesIO(sample), cutting), None)
     width = 0 if first is None else len(_cells(first, cutting))
-    for one in cut_in_runs(io.BytesIO(sample), cutting, width):
-        yield from one.cuts() if isinstance(one, Run) else (one,)
+    return one_by_one(cut_in_runs(io.BytesIO(sample), cutting, width))
 
 
 def _cells(one: Cut, cutting: Cutting) -> Cells:

@@ -95,11 +95,10 @@ def _counted_by_parts(
     connection: DuckDBPyConnection, texts: Sequence[str], table: str, quoted: Sequence[str | None]
 ) -> list[Evidence]:
     found: list[Evidence] = []
+    marks = _filled(quoted, len(texts))
     for at in range(0, len(texts), _AT_ONCE):
         some = slice(at, at + _AT_ONCE)
-        found += read_evidence(
-            rows(connection, evidence_query(texts[some], table, _filled(quoted, len(texts))[some]))[0]
-        )
+        found += read_evidence(rows(connection, evidence_query(texts[some], table, marks[some]))[0])
     return found
 
 

@@ -6,7 +6,7 @@ import io
 import re
 from typing import TYPE_CHECKING, BinaryIO
 
-from quarterlake.processing.cutting import Cut, Run, cut_in_runs
+from quarterlake.processing.cutting import Cut, Run, cut_in_runs, one_by_one
 from quarterlake.processing.dialect_evidence import cells_of, is_value
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ def find_footer(stream: BinaryIO, dialect: Dialect, reading: Reading) -> int | N
     start, last = _last_records(stream, dialect, size)
     if reading.footer is None and last and isinstance(last[-1], Run) and _ends_plainly(last[-1], dialect):
         return None
-    cuts = _one_by_one(last)
+    cuts = list(one_by_one(last))
     filled = [at for at, one in enumerate(cuts) if one.raw]
     if reading.footer is not None:
         while len(filled) <= reading.footer and start > dialect.start:
             size *= 4
             start, last = _last_records(stream, dialect, size)
-            cuts = _one_by_one(last)
+            cuts = list(one_by_one(last))
             filled = [at for at, one in enumerate(cuts) if one.raw]
         return start + cuts[filled[-min(reading.footer, len(filled))]].start if filled else None
     found = None
@@ -70,10 +70,6 @@ def _last_records(stream: BinaryIO, dialect: Dialect, size: int) -> tuple[int, l
         whole = tail.find(b"\n") + 1 or tail.find(b"\r") + 1
         start, tail = start + whole, tail[whole:]
     return start, list(cut_in_runs(io.BytesIO(tail), dialect.cutting, len(dialect.columns)))
-
-
-def _one_by_one(found: Sequence[Cut | Run]) -> list[Cut]:
-    return [one for each in found for one in (each.cuts() if isinstance(each, Run) else (each,))]
 
 
 def _ends_plainly(run: Run, dialect: Dialect) -> bool:

@@ -23,7 +23,6 @@ from quarterlake.processing.drift import (
     Met,
     counted,
     meet,
-    nothing_matched,
     type_drift,
     without_misfits,
 )
@@ -191,7 +190,7 @@ def _refuse_other_table(job: ParseJob, source: PlainSource, relation: Relation, 
     dialect = relation.dialect
     if not blank or dialect is None:
         return
-    with source.path.open("rb") as stream:
+    with source.open() as stream:
         if holds_another_table(stream, dialect, job.reading):
             raise MisreadError(f"{job.name} holds more than one table.", "another table follows a blank line")
 
@@ -217,8 +216,6 @@ def local_times(connection: DuckDBPyConnection, contract: Contract) -> Iterator[
 def check_matched(job: ParseJob, matched: Mapping[str, SourceColumn]) -> None:
     """Raise UnreadableFileError where a file lacks the columns without which none of its records counts."""
     contract = job.contract
-    if not matched:
-        raise nothing_matched(job.name, contract)
     if contract.record_time is not None and contract.record_time not in matched:
         raise UnreadableFileError(
             f"{job.name} lacks the column {contract.record_time}, which puts the records of {contract.dataset} into periods."

@@ -7,7 +7,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from quarterlake.processing.cutting import LONGEST, Cut, Run, cut, cut_in_runs, fields
+from quarterlake.processing.cutting import LONGEST, Cut, Run, cut, cut_in_runs, fields, one_by_one
 from quarterlake.processing.dialect_evidence import cells_of, is_value
 from quarterlake.processing.layout import is_header
 
@@ -197,7 +197,7 @@ class _Classifier:
 
     def _peek(self, count: int) -> list[Cut]:
         while len(self._ahead) < count and (one := next(self._cuts, None)) is not None:
-            self._ahead.extend(one.cuts() if isinstance(one, Run) else (one,))
+            self._ahead.extend(one_by_one((one,)))
         return list(islice(self._ahead, count))
 
 
