@@ -8,6 +8,7 @@ Files of 100 orders each, spread over the twelve months of a year; the same byte
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -31,12 +32,13 @@ def lines(number: int, rows: int) -> list[str]:
 
 
 def generate(folder: Path, files: int, rows: int) -> None:
-    """Write the files."""
+    """Write the files and put them on the disk: else it would still be busy with them when the run begins."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "orders").mkdir(parents=True)
     for number in range(files):
         name = f"orders_2025-{1 + number % MONTHS:02d}_{number:05d}.csv"
         (folder / "orders" / name).write_text("\n".join([HEADER, *lines(number, rows), ""]))
+    os.sync()
 
 
 def main() -> None:

@@ -178,7 +178,9 @@ def test_keys_are_made_and_revoked_while_it_runs(stack: Stack) -> None:
 
 def test_the_scheduled_dags_publish_a_quarter(stack: Stack, parquet: Path, tmp_path: Path) -> None:
     # The last month's run starts with the stack. Had it found the quarter's files, it would have published them as late ones.
-    wait_for(lambda: [state for _, state in runs(stack, "ingest_month")] == ["success"], 600, lambda: told(stack))
+    wait_for(
+        lambda: [state for _, state in runs(stack, "ingest_month")] == ["success"], 600, lambda: told(stack)
+    )
     for month in flights.QUARTER:
         flights.lay_out(parquet, source_of(stack), month)
     stack.airflow(

@@ -28,8 +28,8 @@ from quarterlake.domain.column_types import (
 )
 from quarterlake.domain.inference import DOUBLE_DIGITS, EXACT_DOUBLE_DIGITS, NULL_TOKENS, Evidence, infer_type
 from quarterlake.processing.casts import cast_text, misfits, reason_for, stored
-from quarterlake.processing.evidence import evidence_query, read_evidence
-from quarterlake.processing.sql import rows, type_name
+from quarterlake.processing.evidence import count_forms
+from quarterlake.processing.sql import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -376,7 +376,7 @@ def is_day(text: str) -> bool:
 
 def gather(connection: duckdb.DuckDBPyConnection, texts: list[str | None]) -> Evidence:
     connection.execute("CREATE OR REPLACE TEMP TABLE texts AS SELECT unnest(?::VARCHAR[]) AS t", [texts])
-    [evidence] = read_evidence(rows(connection, evidence_query(["t"], "texts"))[0])
+    [evidence] = count_forms(connection, ["t"], "texts")
     return evidence
 
 
@@ -457,7 +457,7 @@ def test_a_quoted_number_is_none(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE quoted AS SELECT * FROM (VALUES ('12', true), ('3.5', false), ('true', true)) v(t, q)"
     )
-    [evidence] = read_evidence(rows(connection, evidence_query(["t"], "quoted", ["q"]))[0])
+    [evidence] = count_forms(connection, ["t"], "quoted", ["q"])
     assert evidence == Evidence(present=3, fraction=1, integer_digits=1, scale=1)
 
 
@@ -465,10 +465,7 @@ def test_the_evidence_of_each_text_comes_in_its_order(connection: duckdb.DuckDBP
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE wide AS SELECT * FROM (VALUES ('7', 'x', NULL), ('NA', '2026-07-01', '')) v(a, b, c)"
     )
-    found = rows(connection, evidence_query(["a", "b", "c"], "wide"))
-    assert len(found) == 1
-    assert len(found[0]) == 3 * 17
-    assert read_evidence(found[0]) == [
+    assert count_forms(connection, ["a", "b", "c"], "wide") == [
         Evidence(present=1, nulls=1, integer=1, integer_digits=1),
         Evidence(present=2, date=1),
         Evidence(nulls=2),
@@ -477,4 +474,3 @@ def test_the_evidence_of_each_text_comes_in_its_order(connection: duckdb.DuckDBP
 
 def test_no_rows_are_no_evidence(connection: duckdb.DuckDBPyConnection) -> None:
     assert gather(connection, []) == Evidence()
-    assert read_evidence([None] * 17) == [Evidence()]

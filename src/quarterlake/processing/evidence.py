@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Any
 from quarterlake.domain.inference import DOUBLE_DIGITS, EXACT_DOUBLE_DIGITS, Evidence
 from quarterlake.processing.casts import is_null_token, is_whole
 from quarterlake.processing.form_evidence import MAY_HAVE_FORMAT, gather_forms
+from quarterlake.processing.long_form import long_form
 from quarterlake.processing.sql import literal, rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from duckdb import DuckDBPyConnection
-
-_AT_ONCE = 10
-"""DuckDB's time for a query grows with the square of its expressions: 68 s for 300 columns, 2 s in tens."""
-_TEXTS = "evidence_texts"
 
 _NUMBERS = {
     "integer": r"[+-]?(0|[1-9][0-9]*)",
@@ -36,7 +33,6 @@ _TIMES = {
 _OFFSET = r"(Z|UTC|:.*[+-][0-9]{2}(:?[0-9]{2})?)$"
 _COUNTED = ("boolean", "integer", "leading_zero", "fraction", "exponent", "date", "timestamp")
 _FIELDS = [field.name for field in fields(Evidence) if field.name != "forms"]
-_COLUMNS = len(_FIELDS)
 _NOT_FINITE = "[+-]?([nN]a[nN]|[iI]nf|[iI]nfinity)"
 _LONG_DIGITS = 8
 """Integers of so many digits may be dates or epochs."""
@@ -52,15 +48,15 @@ def gather_evidence(
 ) -> list[Evidence]:
     """The evidence for each text expression over a relation, which is read once, and again for columns that may have a format.
 
-    `quoted` is that of `evidence_query`; `forms` asks for the forms of all.
+    `quoted` is that of `long_form`; what its source wrote as a string counts as no number and no boolean. `forms` asks for the forms of all.
     """
-    found = _counted(connection, texts, relation, quoted)
-    return [
-        replace(evidence, forms=gather_forms(connection, text, relation, mark))
-        if forms or _may_have_format(evidence)
-        else evidence
-        for evidence, text, mark in zip(found, texts, _filled(quoted, len(texts)), strict=True)
-    ]
+    found = count_forms(connection, texts, relation, quoted)
+    wanted = [at for at, evidence in enumerate(found) if forms or _may_have_format(evidence)]
+    marks = [quoted[at] if at < len(quoted) else None for at in wanted]
+    formed = gather_forms(connection, [texts[at] for at in wanted], relation, marks)
+    for at, forms_of_text in zip(wanted, formed, strict=True):
+        found[at] = replace(found[at], forms=forms_of_text)
+    return found
 
 
 def _may_have_format(evidence: Evidence) -> bool:
@@ -68,68 +64,25 @@ def _may_have_format(evidence: Evidence) -> bool:
     return evidence.formatted > 0 or (integers and evidence.integer_digits >= _LONG_DIGITS)
 
 
-def _filled(quoted: Sequence[str | None], count: int) -> list[str | None]:
-    return [quoted[position] if position < len(quoted) else None for position in range(count)]
-
-
-def _counted(
-    connection: DuckDBPyConnection, texts: Sequence[str], relation: str, quoted: Sequence[str | None]
+def count_forms(
+    connection: DuckDBPyConnection, texts: Sequence[str], relation: str, quoted: Sequence[str | None] = ()
 ) -> list[Evidence]:
+    """The evidence for each text expression but for the forms of numbers and times that are not plain."""
     if not texts:
         return []
-    if len(texts) <= _AT_ONCE:
-        return read_evidence(rows(connection, evidence_query(texts, relation, quoted))[0])
-    if relation.isidentifier():  # a table, which may be asked again and again
-        return _counted_by_parts(connection, texts, relation, quoted)
-    marks = _filled(quoted, len(texts))
-    slots = [f"{text} AS t{position}" for position, text in enumerate(texts)]
-    slots += [f"{mark} AS q{position}" for position, mark in enumerate(marks) if mark]
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {_TEXTS} AS SELECT {', '.join(slots)} FROM {relation}")
-    names = [f"t{position}" for position in range(len(texts))]
-    found = _counted_by_parts(connection, names, _TEXTS, [mark and f"q{at}" for at, mark in enumerate(marks)])
-    connection.execute(f"DROP TABLE {_TEXTS}")
+    formed = f"SELECT k, trim(t) AS v, {_form('t', 'q')} AS form FROM ({long_form(texts, relation, quoted)})"
+    query = f"SELECT k, {', '.join(_counts('v', 'form'))} FROM ({formed}) GROUP BY k"
+    found = [Evidence()] * len(texts)
+    for place, *counts in rows(connection, query):
+        numbers: dict[str, Any] = dict(zip(_FIELDS, (int(str(count)) for count in counts), strict=True))
+        found[int(str(place))] = Evidence(**numbers)
     return found
 
 
-def _counted_by_parts(
-    connection: DuckDBPyConnection, texts: Sequence[str], table: str, quoted: Sequence[str | None]
-) -> list[Evidence]:
-    found: list[Evidence] = []
-    marks = _filled(quoted, len(texts))
-    for at in range(0, len(texts), _AT_ONCE):
-        some = slice(at, at + _AT_ONCE)
-        found += read_evidence(rows(connection, evidence_query(texts[some], table, marks[some]))[0])
-    return found
-
-
-def evidence_query(texts: Sequence[str], relation: str, quoted: Sequence[str | None] = ()) -> str:
-    """A query whose single row holds, for each text expression, what `read_evidence` reads.
-
-    `quoted` gives for a text an expression that says that its source wrote it as a string (JSON's `"12"`), which then
-    counts as no number and no boolean.
-    """
-    forms, counts = [], []
-    for position, text in enumerate(texts):
-        is_quoted = quoted[position] if position < len(quoted) else None
-        forms.append(f"trim({text}) AS v{position}, {_form(text, is_quoted)} AS k{position}")
-        counts.extend(_counts(f"v{position}", f"k{position}"))
-    return f"SELECT {', '.join(counts)} FROM (SELECT {', '.join(forms)} FROM {relation})"
-
-
-def read_evidence(row: Sequence[object]) -> list[Evidence]:
-    """The evidence for each text expression of an `evidence_query`, from its row."""
-    numbers = [int(str(value or 0)) for value in row]
-    found = []
-    for start in range(0, len(numbers), _COLUMNS):
-        counts: dict[str, Any] = dict(zip(_FIELDS, numbers[start : start + _COLUMNS], strict=True))
-        found.append(Evidence(**counts))
-    return found
-
-
-def _form(text: str, quoted: str | None) -> str:
+def _form(text: str, quoted: str) -> str:
     """The form of a text, by name; each text is matched until the first that it has."""
     value = f"trim({text})"
-    bare = f"NOT coalesce({quoted}, false) AND " if quoted else ""
+    bare = f"NOT {quoted} AND "
     cases = [f"WHEN {text} IS NULL OR {is_null_token(text)} THEN 'null'"]
     cases += [
         f"WHEN {bare}regexp_full_match({value}, {literal(form)}) THEN {_named(name, value)}"

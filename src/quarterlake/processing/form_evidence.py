@@ -14,9 +14,12 @@ from quarterlake.domain.value_formats import (
     read_format,
 )
 from quarterlake.processing.casts import is_null_token
+from quarterlake.processing.long_form import long_form
 from quarterlake.processing.sql import literal, literals, rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from duckdb import DuckDBPyConnection
 
 _HEADS = (
@@ -54,29 +57,30 @@ MAY_HAVE_FORMAT = rf"{_FORMATTED_NUMBER}|(?:{_YEAR_LAST}|{_YEAR_FIRST}|[0-9]{{8}
 
 
 def gather_forms(
-    connection: DuckDBPyConnection, text: str, relation: str, quoted: str | None = None
-) -> dict[str, Form]:
-    """How many of a text expression's values over a relation have which form; `quoted` as in `evidence_query`."""
-    given = f"SELECT {text} AS t, coalesce({quoted or 'false'}, false) AS q FROM {relation}"
-    values = f"SELECT trim(t) AS v, q FROM ({given}) WHERE t IS NOT NULL AND NOT {is_null_token('t')}"
+    connection: DuckDBPyConnection, texts: Sequence[str], relation: str, quoted: Sequence[str | None] = ()
+) -> list[dict[str, Form]]:
+    """How many of each text expression's values over a relation have which form; `quoted` as in `long_form`."""
+    found: list[dict[str, Form]] = [{} for _ in texts]
+    if not texts:
+        return found
+    values = f"SELECT k, trim(t) AS v, q FROM ({long_form(texts, relation, quoted)}) WHERE t IS NOT NULL AND NOT {is_null_token('t')}"
     # In steps, since DuckDB takes long to plan an expression that repeats another many times.
     parted = (
-        f"SELECT v, CASE WHEN NOT q AND regexp_full_match(v, {literal(_NUMBER)}) THEN {_number('v')} END AS number, "
+        f"SELECT k, v, CASE WHEN NOT q AND regexp_full_match(v, {literal(_NUMBER)}) THEN {_number('v')} END AS number, "
         f"regexp_extract(v, {literal(f'^{_DATED}$')}, {literals(_PARTS)}) AS p FROM ({values})"
     )
-    dated = f"SELECT v, number, p, CASE WHEN number IS NULL OR strlen(v) = 8 OR number LIKE '%9.9.9%' THEN {_heads('p.head')} ELSE '' END AS heads FROM ({parted})"
-    formed = f"SELECT v, {_form()} AS form FROM ({dated})"
+    dated = f"SELECT k, v, number, p, CASE WHEN number IS NULL OR strlen(v) = 8 OR number LIKE '%9.9.9%' THEN {_heads('p.head')} ELSE '' END AS heads FROM ({parted})"
+    formed = f"SELECT k, v, {_form()} AS form FROM ({dated})"
     last = rf"^.*[{_SEPARATORS}]([0-9]*)$"
     scale = f"strlen(regexp_extract(v, {literal(last)}, 1))"
     digits = "strlen(regexp_replace(v, '[^0-9]', '', 'g'))"
     counted = rows(
         connection,
-        f"SELECT form, count(*), max({digits} - {scale}), max({scale}) FROM ({formed}) WHERE form IS NOT NULL GROUP BY 1 ORDER BY 1",
+        f"SELECT k, form, count(*), max({digits} - {scale}), max({scale}) FROM ({formed}) WHERE form IS NOT NULL GROUP BY ALL ORDER BY ALL",
     )
-    return {
-        str(form): Form(int(str(values)), int(str(whole)), int(str(scale)))
-        for form, values, whole, scale in counted
-    }
+    for place, form, count, whole, scale_of_all in counted:
+        found[int(str(place))][str(form)] = Form(int(str(count)), int(str(whole)), int(str(scale_of_all)))
+    return found
 
 
 def _form() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from quarterlake.domain.value_formats import NumberFormat, read_format
 from quarterlake.processing.casts import cast_text, is_null_token
 from quarterlake.processing.evidence import gather_evidence
 from quarterlake.processing.faults import reading
+from quarterlake.processing.long_form import long_form
 from quarterlake.processing.relations import Relation, relation_of
 from quarterlake.processing.sources import plain_source
 from quarterlake.processing.sql import literal, rows
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from quarterlake.domain.reading import Reading
 
 _SAMPLE = "sampled_records"
-_AT_ONCE = 32
 _NEAR_DAYS = 92
 """A record time lies within a quarter of the timestamp in its file's name; a birth date does not."""
 
@@ -164,24 +165,23 @@ def _sampled(connection: DuckDBPyConnection, relation: Relation, stamp: NameTime
 
 
 def _distinct(connection: DuckDBPyConnection, slots: Sequence[str]) -> list[int]:
-    """How many values each column has; of some columns at a time, since each takes memory of its own."""
-    found: list[int] = []
-    for at in range(0, len(slots), _AT_ONCE):
-        counts = ", ".join(f"count(DISTINCT {slot})" for slot in slots[at : at + _AT_ONCE])
-        found += (int(str(number)) for number in rows(connection, f"SELECT {counts} FROM {_SAMPLE}")[0])
-    return found
+    """How many values each column has, by their hashes: thousands of long texts would take much memory."""
+    values = f"SELECT DISTINCT k, hash(t) FROM ({long_form(slots, _SAMPLE)}) WHERE t IS NOT NULL"
+    counted = rows(connection, f"SELECT k, count(*) FROM ({values}) GROUP BY k")
+    found = {int(str(place)): int(str(number)) for place, number in counted}
+    return [found.get(place, 0) for place in range(len(slots))]
 
 
 def _tokens(connection: DuckDBPyConnection, columns: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """The texts but the empty one that stand for a missing value, by column."""
-    found: dict[str, tuple[str, ...]] = {}
-    for name, slot in columns.items():
-        query = (
-            f"SELECT DISTINCT {slot} FROM {_SAMPLE} WHERE {slot} <> '' AND {is_null_token(slot)} ORDER BY 1"
-        )
-        if tokens := rows(connection, query):
-            found[name] = tuple(str(token) for (token,) in tokens)
-    return found
+    if not columns:
+        return {}
+    texts = long_form(list(columns.values()), _SAMPLE)
+    query = f"SELECT DISTINCT k, t FROM ({texts}) WHERE t <> '' AND {is_null_token('t')} ORDER BY ALL"
+    names, found = list(columns), defaultdict[str, list[str]](list)
+    for place, token in rows(connection, query):
+        found[names[int(str(place))]].append(str(token))
+    return {name: tuple(tokens) for name, tokens in found.items()}
 
 
 def _agreements(
