@@ -410,3 +410,17 @@ def test_a_users_aggregate_is_published_sorted_with_its_period_first(tmp_path: P
 def test_an_error_of_the_engine_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(AggregateError, match=r"sales/by_store\.sql:1:8: .*nope"):
         scene_with(tmp_path, "SELECT nope FROM sales").run()
+
+
+def test_a_summary_of_many_measures_is_that_of_each(tmp_path: Path) -> None:
+    names = [f"v{position}" for position in range(70)]
+    values = ", ".join(f"(hash(range, {at}) % 1000)::BIGINT AS {name}" for at, name in enumerate(names))
+    query = f"SELECT {values}, (range % 3)::VARCHAR AS k FROM range(200)"
+    with engine(tmp_path) as connection:
+        wide = summary(
+            connection, tmp_path, view_of({**dict.fromkeys(names, "int64"), "k": "string"}, ["k"]), query
+        )
+        for name in names:
+            alone = summary(connection, tmp_path, view_of({name: "int64", "k": "string"}, ["k"]), query)
+            assert [{column: row[column] for column in alone[0]} for row in wide] == alone
+    assert len(wide[0]) == 3 + 9 * 70

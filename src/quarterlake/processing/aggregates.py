@@ -16,7 +16,7 @@ from quarterlake.processing.sql import identifier, literal, rows
 from quarterlake.processing.sql_dialects import DUCKDB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _PARQUET = "FORMAT parquet, COMPRESSION zstd"
 _BYTES_A_VALUE = 48
 """What `quantile_disc` was seen to take for a value at its peak: the value, twice while its buffer grows, on each of two threads."""
+_MEASURES_AT_ONCE = 32
+"""Each takes memory for its aggregates, its table of quartiles and that table's join."""
 
 _DELTA_TYPES = {
     "BOOLEAN": "boolean",
@@ -70,17 +72,42 @@ def write_summary(connection: DuckDBPyConnection, view: PeriodView, target: Path
 
     Raises AggregateError where a sum could have more digits than a decimal.
     """
-    table = identifier(view.dataset)
-    dimensions = view.contract.groups
     columns = summary_sql.measured_columns(view.contract)
-    ranges = rows(connection, summary_sql.ranges_query(DUCKDB, columns, table))[0]
+    ranges = rows(connection, summary_sql.ranges_query(DUCKDB, columns, identifier(view.dataset)))[0]
     measured = summary_sql.measures(view.dataset, columns, ranges)
+    in_memory = int(str(ranges[0])) * _BYTES_A_VALUE <= _memory_limit(connection)
+    if len(measured) <= _MEASURES_AT_ONCE:
+        _write_measures(connection, view, measured, target, in_memory=in_memory)
+        return
+    parts = [measured[at : at + _MEASURES_AT_ONCE] for at in range(0, len(measured), _MEASURES_AT_ONCE)]
+    paths = [target.with_suffix(f".{number}.parquet") for number in range(len(parts))]
+    try:
+        for part, path in zip(parts, paths, strict=True):
+            _write_measures(connection, view, part, path, in_memory=in_memory)
+        query = summary_sql.side_by_side_query(
+            DUCKDB, view.period_column, view.contract.groups, parts, [literal(path) for path in paths]
+        )
+        connection.execute(f"COPY ({query}) TO {literal(target)} ({_PARQUET})")
+    finally:
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+
+def _write_measures(
+    connection: DuckDBPyConnection,
+    view: PeriodView,
+    measured: Sequence[summary_sql.Measure],
+    target: Path,
+    *,
+    in_memory: bool,
+) -> None:
+    """The summary of some of the measures."""
+    table, dimensions = identifier(view.dataset), view.contract.groups
     _fill(connection, summary_sql.EXACT, summary_sql.exact_query(DUCKDB, dimensions, measured, table))
     ordered = summary_sql.ordered_query(DUCKDB, dimensions, measured, table)
     if ordered:
         with one_thread(connection):
             _fill(connection, summary_sql.ORDERED, ordered)
-    in_memory = int(str(ranges[0])) * _BYTES_A_VALUE <= _memory_limit(connection)
     quartiles = summary_sql.quartiles_query if in_memory else summary_sql.spilling_quartiles_query
     for position, measure in enumerate(measured):
         _fill(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ Row = Sequence[Any]
 Ask = Callable[[Sequence[str]], Sequence[Sequence[Row]]]
 """The rows of each of some statements, which have the same columns where there are several."""
 
+_COLUMNS_AT_ONCE = 200
 _LONGEST_VALUE = 200
 """Characters; a column with a longer value is no label, and its values are not listed."""
 
@@ -58,11 +59,21 @@ def profile_table(
 def profile_small_table(
     sql: SqlDialect, name: str, columns: Sequence[Profiled], table: str, ask: Ask
 ) -> TableProfile:
-    """The same profile, of a table with few values."""
-    [values] = ask([values_query(sql, columns, table)])
-    held = zip(*values, strict=True) if values else ((),) * len(columns)
-    seen = [_seen_in(column, given) for column, given in zip(columns, held, strict=True)]
-    return TableProfile(name, len(values), tuple(_profile(each, len(values)) for each in seen))
+    """The same profile, of a table with few rows."""
+    profiles: list[ColumnProfile] = []
+    rows = 0
+    for some in _at_once(columns):
+        [values] = ask([values_query(sql, some, table)])
+        rows = len(values)
+        held = zip(*values, strict=True) if values else ((),) * len(some)
+        profiles += (_profile(_seen_in(*each), rows) for each in zip(some, held, strict=True))
+    return TableProfile(name, rows, tuple(profiles))
+
+
+def _at_once(columns: Sequence[Profiled]) -> Iterator[Sequence[Profiled]]:
+    """The columns in parts that one statement looks at: each column of a statement takes memory."""
+    for at in range(0, max(1, len(columns)), _COLUMNS_AT_ONCE):
+        yield columns[at : at + _COLUMNS_AT_ONCE]
 
 
 def _seen_in(column: Profiled, given: Sequence[Any]) -> _Seen:
@@ -139,15 +150,17 @@ def _published_type(kind: str) -> ColumnType:
 
 
 def _ranges(sql: SqlDialect, columns: Sequence[Profiled], table: str, ask: Ask) -> tuple[int, list[_Seen]]:
-    """Rows, and what one look at all columns says of each."""
-    parts = [_parts(sql, column) for column in columns]
-    wanted = ", ".join(part for each in parts for part in each)
-    [[answer]] = ask([f"SELECT count(*), {wanted} FROM {table}"])
-    answers, seen = iter(answer[1:]), []
-    for column, each in zip(columns, parts, strict=True):
-        present, *rest = itertools.islice(answers, len(each))
-        seen.append(_ranged(_Seen(column, int(present)), rest))
-    return int(answer[0]), seen
+    """Rows, and what one look at each column says of it."""
+    rows, seen = 0, []
+    for some in _at_once(columns):
+        parts = [_parts(sql, column) for column in some]
+        wanted = ", ".join(["count(*)", *(part for each in parts for part in each)])
+        [[answer]] = ask([f"SELECT {wanted} FROM {table}"])
+        rows, answers = int(answer[0]), iter(answer[1:])
+        for column, each in zip(some, parts, strict=True):
+            present, *rest = itertools.islice(answers, len(each))
+            seen.append(_ranged(_Seen(column, int(present)), rest))
+    return rows, seen
 
 
 def _parts(sql: SqlDialect, column: Profiled) -> list[str]:

@@ -1,4 +1,4 @@
-"""Profiling a table of few values in this process: one statement reads them all.
+"""Profiling a table of few rows in this process: one statement reads them all.
 
 A statement a column costs milliseconds, and a published aggregate may have hundreds of columns. What is counted, and how, is what
 `profile_sql` has the engines count.
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from quarterlake.processing.sql_dialects import SqlDialect
 
-FEW_VALUES = 20_000
-"""A table of no more values is read whole."""
+FEW_ROWS = 500
+"""A table of no more rows is read whole: a statement takes as long as some 500 values."""
 
 
 def values_query(sql: SqlDialect, columns: Sequence[Profiled], table: str) -> str:

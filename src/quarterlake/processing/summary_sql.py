@@ -249,6 +249,26 @@ def final_query(
     return f"SELECT {', '.join(parts)} FROM {EXACT} e {' '.join(joins)}{order}"
 
 
+def side_by_side_query(
+    sql: SqlDialect,
+    period_column: str,
+    dimensions: Sequence[str],
+    parts: Sequence[Sequence[Measure]],
+    files: Sequence[str],
+) -> str:
+    """One summary from those of parts of its measures, given as literals of Parquet files: all have the same rows in the same order."""
+    before = 2 + len(dimensions)
+    names = iter(_output_names(sql, period_column, dimensions, [m for part in parts for m in part]))
+    taken, relations = [], []
+    for number, (part, file) in enumerate(zip(parts, files, strict=True)):
+        width = len(_output_names(sql, period_column, dimensions, part))
+        slots = [f"_c{position}" for position in range(width)]
+        relations.append(f"read_parquet({file}) AS _part{number}({', '.join(slots)})")
+        taken += [f"_part{number}.{slot}" for slot in slots[before if number else 0 :]]
+    columns = ", ".join(f"{slot} AS {name}" for slot, name in zip(taken, names, strict=True))
+    return f"SELECT {columns} FROM {' POSITIONAL JOIN '.join(relations)}"
+
+
 def _outputs(sql: SqlDialect, position: int, measure: Measure, quartiles: str) -> list[str]:
     nulls = f"e._n - e._c{position}"
     q = [sql.element(quartiles, str(i)) for i in (1, 2, 3)]

@@ -31,7 +31,7 @@ from quarterlake.processing.rejects import Reject
 from quarterlake.processing.replays import readable
 from quarterlake.processing.samples import Sample, file_evidence, sample_file
 from quarterlake.processing.small_files import MOST_BYTES, MOST_FILES, SMALL, parse_together
-from quarterlake.processing.small_profiles import FEW_VALUES
+from quarterlake.processing.small_profiles import FEW_ROWS
 from quarterlake.processing.sql import identifier, literal, literals, parquet_options, rows
 from quarterlake.processing.sql_dialects import DUCKDB
 from quarterlake.processing.view_sql import view_query
@@ -296,8 +296,7 @@ class DuckDBEngine:
         paths = [file.path for file in aggregate.files]
         with self._lake.aggregated.local(paths) as local, environment_faults(self._scratch):
             connection, files = self._connections.shared(), f"read_parquet({literals(local)})"
-            few = aggregate.rows * len(columns) <= FEW_VALUES
-            profiled = profile_small_table if few else profile_table
+            profiled = profile_small_table if aggregate.rows <= FEW_ROWS else profile_table
             return profiled(DUCKDB, aggregate.name, columns, files, _asking(connection))
 
     def recount(self, build: Build) -> tuple[int, int]:
