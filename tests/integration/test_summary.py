@@ -415,7 +415,7 @@ def test_an_error_of_the_engine_names_the_file(tmp_path: Path) -> None:
 def test_a_summary_of_many_measures_is_that_of_each(tmp_path: Path) -> None:
     names = [f"v{position}" for position in range(70)]
     values = ", ".join(f"(hash(range, {at}) % 1000)::BIGINT AS {name}" for at, name in enumerate(names))
-    query = f"SELECT {values}, (range % 3)::VARCHAR AS k FROM range(200)"
+    query = f"SELECT {values}, nullif(range % 3000, 7)::VARCHAR AS k FROM range(6000)"
     with engine(tmp_path) as connection:
         wide = summary(
             connection, tmp_path, view_of({**dict.fromkeys(names, "int64"), "k": "string"}, ["k"]), query

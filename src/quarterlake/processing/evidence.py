@@ -52,10 +52,10 @@ def gather_evidence(
     """
     found = count_forms(connection, texts, relation, quoted)
     wanted = [at for at, evidence in enumerate(found) if forms or _may_have_format(evidence)]
-    marks = [quoted[at] if at < len(quoted) else None for at in wanted]
+    marks = [quoted[at] for at in wanted] if quoted else ()
     formed = gather_forms(connection, [texts[at] for at in wanted], relation, marks)
-    for at, forms_of_text in zip(wanted, formed, strict=True):
-        found[at] = replace(found[at], forms=forms_of_text)
+    for at, its_forms in zip(wanted, formed, strict=True):
+        found[at] = replace(found[at], forms=its_forms)
     return found
 
 

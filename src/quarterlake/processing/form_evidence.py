@@ -78,8 +78,8 @@ def gather_forms(
         connection,
         f"SELECT k, form, count(*), max({digits} - {scale}), max({scale}) FROM ({formed}) WHERE form IS NOT NULL GROUP BY ALL ORDER BY ALL",
     )
-    for place, form, count, whole, scale_of_all in counted:
-        found[int(str(place))][str(form)] = Form(int(str(count)), int(str(whole)), int(str(scale_of_all)))
+    for place, form, count, whole, places in counted:
+        found[int(str(place))][str(form)] = Form(int(str(count)), int(str(whole)), int(str(places)))
     return found
 
 

@@ -12,11 +12,8 @@ def long_form(texts: Sequence[str], relation: str, quoted: Sequence[str | None] 
     """A query that gives each of the text expressions, at least one, of each record of a relation as a row of its own.
 
     `k` is the expression's place from 0, `t` its text, and `q` whether its source wrote it as a string (JSON's `"12"`),
-    by the conditions in `quoted`; without one it did not.
+    by the conditions in `quoted`, one for each text or none at all; without one it did not.
     """
     marks = [f"coalesce({mark}, false)" if mark else "false" for mark in quoted]
-    marks += ["false"] * (len(texts) - len(marks))
-    lists = f"unnest([{', '.join(texts)}]) AS t, unnest([{', '.join(marks)}]) AS q"
-    if not any(quoted):
-        lists = f"unnest([{', '.join(texts)}]) AS t, false AS q"
-    return f"SELECT unnest(range({len(texts)})) AS k, {lists} FROM {relation}"
+    mark = f"unnest([{', '.join(marks)}])" if any(quoted) else "false"
+    return f"SELECT unnest(range({len(texts)})) AS k, unnest([{', '.join(texts)}]) AS t, {mark} AS q FROM {relation}"
