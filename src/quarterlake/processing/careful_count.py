@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from quarterlake.processing.cutting import Cutting
 
-_CHUNK = 1 << 20
+_CHUNK = 4 << 20
 _BLOCK = 32 << 10
 _SPACE, _CR = b" \r"
 
@@ -61,7 +61,7 @@ class _Scanner:
         if self._quote and (quote := data.find(self._quote, at, stop)) >= 0:
             stop = quote
         block = data[at : data.rfind(b"\n", at, stop) + 1]
-        for blank in (b"\n\n", b"\n\r\n"):
+        for blank in (b"\n\n", b"\n\r\n") if b"\r" in block else (b"\n\n",):
             if (gap := block.find(blank)) >= 0:
                 block = block[: gap + 1]
         self._at += len(block)

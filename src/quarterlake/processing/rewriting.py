@@ -171,10 +171,12 @@ class Rewriting:
         )
 
     def _records(self, run: Run) -> bytes:
-        data = run.data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        data = run.data
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         delimiter, given = self.delimiter.encode(), self.dialect.delimiter.encode()
         if b'"' not in data and (delimiter == given or delimiter not in data):
-            return data.replace(given, delimiter)
+            return data if delimiter == given else data.replace(given, delimiter)
         return b"".join(self._record(Seen(one, None, None)) + b"\n" for one in run.cuts())
 
     def _mark(self, start: int, line: int) -> None:

@@ -125,8 +125,9 @@ class _Classifier:
             return False
         if self._footer is not None and run.start <= self._footer < run.start + len(run.data):
             return False
+        ends = _ENDS if b"\r" in run.data else _ENDS[:1]
         if any(
-            run.data.startswith(empty) or end + empty in run.data for empty in self._empty for end in _ENDS
+            run.data.startswith(empty) or end + empty in run.data for empty in self._empty for end in ends
         ):
             return False
         return _is_utf8(run.data)
