@@ -126,9 +126,11 @@ def test_what_is_cut_is_what_is_counted(data: bytes, form: Cutting, longest: int
 )
 @hypothesis_settings(max_examples=300, deadline=None)
 def test_runs_are_the_same_records(data: bytes, form: Cutting, longest: int) -> None:
-    for width in (2, 3):
+    for width, window in ((2, 64 << 10), (3, 64 << 10), (2, 8), (3, 8)):
         found = list[Cut]()
-        for one in cut_in_runs(io.BytesIO(data), form, width, longest=longest):
+        with mock.patch.object(cutting, "_RUN", window), mock.patch.object(cutting, "_SHORTEST_RUN", 4):
+            together = list(cut_in_runs(io.BytesIO(data), form, width, longest=longest))
+        for one in together:
             if isinstance(one, Run):
                 assert data[one.start :].startswith(one.data)
                 assert one.records == len(list(one.cuts()))

@@ -91,7 +91,7 @@ def _walked(data: mmap.mmap, at: int, stop: int, *, array: bool) -> int:
     count, going = 0, False
     closers: list[bytes] = []
     while at < stop:
-        if closers:
+        if going:
             found = _SPECIAL.search(data, at, stop)
             if found is None:
                 return count
