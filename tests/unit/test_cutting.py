@@ -124,6 +124,7 @@ def test_what_is_cut_is_what_is_counted(data: bytes, form: Cutting, longest: int
 @given(
     st.lists(PIECES, max_size=40).map(b"".join), st.sampled_from(FORMS), st.sampled_from([7, 20, 2_000_000])
 )
+@example(b",\ra\n", FORMS[0], 2_000_000)
 @hypothesis_settings(max_examples=300, deadline=None)
 def test_runs_are_the_same_records(data: bytes, form: Cutting, longest: int) -> None:
     for width, window in ((2, 64 << 10), (3, 64 << 10), (2, 8), (3, 8)):

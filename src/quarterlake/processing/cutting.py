@@ -156,7 +156,7 @@ class _Runs:
         self._pattern, self._quote = _run_pattern(cutting, fields), cutting.quote
         self._text = bytes(set(range(256)) - {*cutting.delimiter, *b"\r\n"})
         between = cutting.delimiter * (fields - 1)
-        self._bare = between + b"\n", between + b"\r\n"
+        self._bare = {end: between + end for end in (b"\n", b"\r\n")}
         self._window = _RUN
 
     def match(self, data: bytes, at: int, longest: int) -> tuple[int, int]:
@@ -166,9 +166,9 @@ class _Runs:
         stop = data.rfind(b"\n", at, limit if quote < 0 else quote) + 1
         if stop > at:
             bare = data[at:stop].translate(None, self._text)
-            for one in self._bare:
+            for end, one in self._bare.items():
                 records, rest = divmod(len(bare), len(one))
-                if not rest and bare == one * records:
+                if not rest and bare == one * records and data.count(end, at, stop) == records:
                     self._window = min(2 * self._window, _RUN)
                     return stop, records
         found = self._pattern.match(data, at, limit)
