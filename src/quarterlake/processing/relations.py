@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import duckdb
-
+from quarterlake.domain.errors import MisreadError
 from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.processing.cutting import LONGEST
 from quarterlake.processing.dialect import Dialect, find_dialect, unique_names
+from quarterlake.processing.faults import reading as duckdb_reading
 from quarterlake.processing.json_fields import JsonField, find_fields
 from quarterlake.processing.json_marks import Marks, find_marks
 from quarterlake.processing.json_records import one_a_line
@@ -152,8 +152,9 @@ def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collect
             f"read_json_objects({literal(source.path)}, format = '{layout}', maximum_object_size = {limit})"
         )
         try:
-            found = find_fields(connection, source.name, reader, expected)
-        except duckdb.Error:
+            with duckdb_reading(source.name, source.path):
+                found = find_fields(connection, source.name, reader, expected)
+        except MisreadError:
             with json_text(source.path) as text:
                 marks = find_marks(text, array=source.format is Format.JSON_ARRAY)
             said["read"] = "record by record, since the file as a whole is no JSON"
