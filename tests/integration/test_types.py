@@ -135,6 +135,34 @@ def test_a_later_file_in_the_other_order_is_refused_whole(tmp_path: Path) -> Non
     assert "16 of its values of at are dates only as M/d/yyyy, against 0 only as d/M/yyyy" in refused
 
 
+@pytest.mark.parametrize("second", [["02/05/2026", "02/06/2026", "02/07/2026"], ["02/11/2026 10:00"]])
+def test_a_later_file_whose_dates_lie_in_its_month_only_the_other_way_round_is_refused(
+    second: list[str], tmp_path: Path
+) -> None:
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")))
+    time = " 10:00" if ":" in second[0] else ""
+    scene.put("sales_2026-01.csv", lines("1;31/01/2026" + time, "2;30/01/2026" + time, header="id;at"))
+    scene.run(allow_incomplete=True)
+    scene.put("sales_2026-02.csv", lines(*(f"3;{day}" for day in second), header="id;at"))
+    scene.put("sales_2026-03.csv", lines(f"4;28/03/2026{time}", f"5;04/03/2026{time}", header="id;at"))
+    with scene.pipeline() as pipeline:
+        pipeline.ingest(scene.source)
+    outcome = scene.run(allow_incomplete=True)
+    [refused] = [error for e in map(msgspec.to_builtins, outcome.entries) if (error := e.get("error"))]
+    assert refused.startswith("sales/sales_2026-02.csv: read as d/M/yyyy, like the files before it")
+    assert "read as M/d/yyyy all lie inside" in refused
+
+
+def test_a_record_time_that_turns_out_to_be_text_gives_way_to_the_name(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    moment = 1_767_263_415_123_456_789
+    pq.write_table(pa.table({"at": pa.array([moment + n for n in range(20)], pa.timestamp("ns"))}), file)
+    contract = inferred(tmp_path, {"sales_2026-01.parquet": file.getvalue()})
+    assert formats(contract) == {"at": ("string", "")}
+    assert contract.record_time is None
+    assert "since at, which seemed to be it, is text" in contract.notes[0]
+
+
 CONTRACT = """
 kind: DataContract
 apiVersion: v3.1.0

@@ -18,6 +18,7 @@ from quarterlake.domain.drift import (
     evolved_columns,
 )
 from quarterlake.domain.errors import ContractError
+from quarterlake.domain.forms import rival_of
 from quarterlake.domain.reading import EVIDENCE, Reading
 
 RESERVED_COLUMNS = frozenset(
@@ -120,6 +121,12 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
         """Whether files can change it: an inferred one, or one that a person lets evolve in a kind that takes a change."""
         kinds = (DriftKind.ADDED, DriftKind.DROPPED, DriftKind.TYPE)
         return self.inferred or any(self.policy(kind) is DriftPolicy.EVOLVE for kind in kinds)
+
+    @property
+    def doubtful_time(self) -> Column | None:
+        """The record time's column, where nobody but other files said in which order its days and months stand."""
+        column = self.column(self.record_time) if self.inferred and self.record_time else None
+        return column if column and rival_of(column.format) else None
 
     @cached_property
     def evolved(self) -> Mapping[str, int]:

@@ -35,6 +35,9 @@ _VALUE = re.compile(
     r"|(?i:true|false|nan|na|n/a|null|none|-)"
     r"|[^\s@]+@[^\s@]+\.[a-z]+|https?://\S+"
 )
+_DELIMITER_INSIDE = re.compile(rb"'.*[,;\t|]")
+_FEW_QUOTED = 0.1
+"""Up to this share of records, cells between apostrophes say nothing by themselves."""
 _OTHER_DELIMITER = re.compile(r"[,;\t|]")
 
 
@@ -60,9 +63,10 @@ def choose_cutting(sample: bytes, reading: Reading) -> Choice:
     tried = [
         (_score(head, cutting), -rank, cutting)
         for rank, cutting in enumerate(
-            Cutting(delimiter, quote, escape, lone_cr=b"\n" not in sample and b"\r" in sample)
+            Cutting(delimiter, quote, escape, lone_cr)
             for delimiter in delimiters
             for quote, escape in _quotings(sample, reading)
+            for lone_cr in _line_ends(sample)
         )
     ]
     best = max(tried, key=lambda one: one[:2])
@@ -97,7 +101,7 @@ def _nothing_is_said(reading: Reading) -> bool:
 
 def _usual(sample: bytes, text: str) -> Choice | None:
     """The one delimiter that cuts every record into equally many fields, where quotes are the usual ones: most files."""
-    if b'\\"' in sample or (b"'" in sample and _QUOTED_APOSTROPHE.search(sample)):
+    if b'\\"' in sample or (b"'" in sample and _may_quote_with_apostrophes(sample)):
         return None
     regular = []
     for delimiter in DELIMITERS[:4]:
@@ -120,10 +124,17 @@ def _usual(sample: bytes, text: str) -> Choice | None:
     return Choice(cutting, "it alone cuts every record of the sample into equally many fields")
 
 
+def _line_ends(sample: bytes) -> tuple[bool, ...]:
+    """Whether a CR alone may end a line, in the order in which a tie is decided."""
+    if sample.count(b"\r") == sample.count(b"\r\n"):
+        return (False,)
+    return (True, False) if b"\n" in sample else (True,)
+
+
 def _quotings(sample: bytes, reading: Reading) -> list[tuple[bytes, bytes]]:
     """Quotes with their escapes, in the order in which a tie is decided."""
     quotes = [b'"']
-    if _QUOTED_APOSTROPHE.search(sample):
+    if _may_quote_with_apostrophes(sample):
         quotes.append(b"'")
     if reading.quote is not None:
         quotes = [reading.quote.encode()]
@@ -136,6 +147,13 @@ def _quotings(sample: bytes, reading: Reading) -> list[tuple[bytes, bytes]]:
             escapes = [reading.escape.encode()]
         found += [(quote, escape) for escape in escapes]
     return found
+
+
+def _may_quote_with_apostrophes(sample: bytes) -> bool:
+    """Whether cells between apostrophes are no mere words (`'90s'`): a delimiter is in one of them, or many records have one."""
+    found = _QUOTED_APOSTROPHE.findall(sample)
+    lines = max(1, sample.count(b"\n"), sample.count(b"\r"))
+    return len(found) > _FEW_QUOTED * lines or any(map(_DELIMITER_INSIDE.search, found))
 
 
 def _score(sample: bytes, cutting: Cutting) -> float:

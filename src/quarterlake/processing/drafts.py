@@ -130,7 +130,17 @@ def refined(draft: Contract, evidence: Mapping[str, Evidence]) -> Contract:
             notes += [note_on(column.name, found)] if found.note else []
             column = msgspec.structs.replace(column, type=found.type, format=found.format)
         columns.append(column)
-    return msgspec.structs.replace(draft, columns=tuple(columns), notes=tuple(notes))
+    return _without_lost_time(msgspec.structs.replace(draft, columns=tuple(columns), notes=tuple(notes)))
+
+
+def _without_lost_time(draft: Contract) -> Contract:
+    """The draft with the file's name as record time, where the column that was has turned out to hold no times."""
+    name = draft.record_time
+    if name is None or draft.column(name).type.kind in {Kind.DATE, Kind.TIMESTAMP}:
+        return draft
+    notes = [note for note in draft.notes if not note.startswith("record time: ")]
+    why = f"record time: the file's name, since {name}, which seemed to be it, is text; name another column in a contract if one is"
+    return msgspec.structs.replace(draft, record_time=None, notes=(why, *notes))
 
 
 def new_columns(

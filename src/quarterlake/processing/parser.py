@@ -17,7 +17,7 @@ from quarterlake.domain.drift import Drift, DriftKind, DriftPolicy
 from quarterlake.domain.errors import ContractError, MisreadError, UnreadableFileError
 from quarterlake.domain.parsed import ParsedFile, StoredColumn
 from quarterlake.domain.reading import EVIDENCE, Reading
-from quarterlake.processing.contradictions import refuse_contradicted
+from quarterlake.processing.contradictions import refuse_contradicted, refuse_swapped
 from quarterlake.processing.drift import (
     DriftError,
     Met,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from quarterlake.domain.contract import Column, Contract
+    from quarterlake.domain.naming import NameTimestamp
 
 _ORDERED = frozenset({Format.DELIMITED, Format.PARQUET})
 """The formats whose columns have an order."""
@@ -51,8 +52,8 @@ _ORDERED = frozenset({Format.DELIMITED, Format.PARQUET})
 class ParseJob:
     """What to parse: `raw` is the local copy of the file that the user knows as `name`.
 
-    `name_time` is the instant (ISO 8601, UTC) that the file's name gives, for contracts without a record time. A replay `is_ours`:
-    how the contract says that files are written is not said of it.
+    `name_time` is the instant (ISO 8601, UTC) that the file's name gives, for contracts without a record time, `stamp` the timestamp
+    in that name. A replay `is_ours`: how the contract says that files are written is not said of it.
     """
 
     id: str
@@ -62,6 +63,7 @@ class ParseJob:
     raw: Path
     name_time: str | None
     contract: Contract
+    stamp: NameTimestamp | None = None
     is_ours: bool = False
 
     @property
@@ -131,6 +133,7 @@ def _parse(
     if int(str(staged_rows)) > sum(months.values()):
         found = explain_misfits(connection, staged, present, contract.record_time, met.rules)
         refuse_contradicted(connection, job.name, staged, present, found.misfits)
+    refuse_swapped(connection, job.name, staged, contract, job.stamp, months)
     misfitting = [
         *type_drift(job.name, contract, found.misfits),
         *_filled(connection, staged, met, present),

@@ -153,7 +153,9 @@ class Parsing:
         return origin_of(manifest.sha256, self._deciding_time(manifest, contract))
 
     def _deciding_time(self, manifest: Manifest, contract: Contract) -> str | None:
-        """The file name's timestamp where that is the record time."""
+        """The file name's timestamp where that is the record time, or is held against the order of its days and months."""
+        if contract.doubtful_time and manifest.replay is None and (stamp := stamp_of(manifest)) is not None:
+            return f"{stamp.start.isoformat()}/{stamp.end.isoformat()}"
         return None if contract.record_time else self.name_time(manifest)
 
     def _reuse(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from quarterlake.domain.errors import UnreadableFileError
+from quarterlake.processing.contradictions import is_swapped
 from quarterlake.processing.drift import Met, meet
 from quarterlake.processing.faults import environment_faults
 from quarterlake.processing.parser import ParseJob, ParseOutcome, check_matched, clean_document, local_times
@@ -208,9 +209,10 @@ def _written(
                 column.name: accepted - sum(number[place] for number in numbers)
                 for place, column in enumerate(present, start=1)
             }
-            written = (folder / f"file_index={index}" / "data_0.parquet").replace(
-                scratch / f"{member.job.id}.staged.parquet"
-            )
+            data = folder / f"file_index={index}" / "data_0.parquet"
+            if is_swapped(connection, data, member.job.contract, member.job.stamp, months):
+                continue
+            written = data.replace(scratch / f"{member.job.id}.staged.parquet")
             document = clean_document(
                 member.job,
                 member.relation,

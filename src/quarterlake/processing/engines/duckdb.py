@@ -21,6 +21,7 @@ from quarterlake.processing.aggregates import columns_of, user_query, write_summ
 from quarterlake.processing.engines.duckdb_connections import Connections
 from quarterlake.processing.faults import environment_faults
 from quarterlake.processing.parser import ParseJob, ParseOutcome, parse_file
+from quarterlake.processing.parsing import stamp_of
 from quarterlake.processing.profiling import (
     profile_records,
     profile_small_table,
@@ -406,6 +407,7 @@ def _job(request: ParseRequest, raw: Path) -> ParseJob:
         raw,
         request.name_time,
         request.contract,
+        stamp_of(manifest) if manifest.replay is None else None,
         is_ours=manifest.replay is not None,
     )
 
