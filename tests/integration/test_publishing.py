@@ -91,6 +91,19 @@ def test_too_many_rejects_stop_a_build_until_the_contract_allows_them(in_folder:
     assert allowed.published[0].build == refused.builds[0]
 
 
+def test_a_total_under_each_table_stops_nothing(in_folder: Scene) -> None:
+    for month in ("01", "02", "03"):
+        rows = "".join(f"{month}{n};2026-{month}-{n:02};{n}\n" for n in range(1, 21))
+        in_folder.put(f"sales_2026-{month}.csv", f"id;at;amount\n{rows}TOTAL;;210\n".encode())
+    [release] = in_folder.run().published
+    [gate] = [gate for gate in release.quality.gates if gate.gate == "reject_ratio"]
+    assert (gate.passed, gate.observed) == (True, 0.0)
+    assert gate.message.startswith("0 of 60 records rejected (0.000%), 3 footers and repeated headers aside")
+    assert [(e.records, e.accepted, e.rejected, e.no_data) for e in release.build.ledger] == [
+        (21, 20, 1, 1)
+    ] * 3
+
+
 def test_a_stopped_correction_leaves_the_tables_as_they_were(in_folder: Scene) -> None:
     in_folder.declare(contract_yaml(COLUMNS))
     in_folder.put_months(*FIRST_QUARTER)

@@ -57,8 +57,8 @@ class FileEntry(msgspec.Struct, frozen=True):
 class ReleaseEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One file's part in a release: `records = accepted + accepted_elsewhere + rejected + superseded`.
 
-    Rejects have no trustworthy record time, so they count in every release that uses the file. `repairs` traces a replay's
-    records to the lines of the file that they come from.
+    Rejects have no trustworthy record time, so they count in every release that uses the file. `no_data` of them are footers and
+    repeated headers. `repairs` traces a replay's records to the lines of the file that they come from.
     """
 
     source: str
@@ -69,6 +69,7 @@ class ReleaseEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     rejected: int
     superseded: int
     repairs: Repairs | None = None
+    no_data: int = 0
 
     @property
     def balances(self) -> bool:
@@ -92,9 +93,9 @@ def totals(entries: Iterable[FileEntry]) -> dict[str, int]:
 
 
 def release_entry(
-    entry: FileEntry, accepted_by_month: Mapping[str, int], months: Iterable[str]
+    entry: FileEntry, accepted_by_month: Mapping[str, int], months: Iterable[str], no_data: int = 0
 ) -> ReleaseEntry:
-    """The part of a file in a release of some months, from its own entry and its accepted records by month."""
+    """The part of a file in a release of some months, from its own entry and its accepted records by month; `no_data` of its rejects are none."""
     here = sum(accepted_by_month.get(month, 0) for month in months)
     return ReleaseEntry(
         source=entry.source,
@@ -105,4 +106,5 @@ def release_entry(
         rejected=entry.rejected,
         superseded=entry.superseded,
         repairs=None if entry.repairs is UNSET else entry.repairs,
+        no_data=no_data,
     )

@@ -16,6 +16,7 @@ from quarterlake.domain.releases import Build, Observations, build_id, hidden_co
 from quarterlake.lake import documents, keys
 from quarterlake.processing.engines.port import PeriodView
 from quarterlake.processing.ledgers import file_entries, live_replays, parts_by_file, stood_for
+from quarterlake.processing.structure import FOOTER, REPEATED_HEADER
 from quarterlake.processing.user_sql import UserAggregate, load_aggregates
 from quarterlake.processing.user_sql_lineage import showing
 
@@ -123,14 +124,24 @@ def _marked(made: Aggregate, aggregate: UserAggregate | None, contract: Contract
 def _ledger(curated: Curated, months: Sequence[CuratedMonth]) -> tuple[ReleaseEntry, ...]:
     parts, used = parts_by_file(curated.table.curation), _used(curated, months)
     entries = file_entries(curated.landings, curated.parsed, curated.table.curation)
+    replays = live_replays(curated.landings, curated.parsed)
     return tuple(
         release_entry(
             entry,
             {month: part.accepted for month, part in parts[used[landing.manifest.sequence].origin].items()},
             [month.month for month in months],
+            _no_data(curated.parsed[landing.manifest.sequence], replays.get(landing.manifest.sequence)),
         )
         for landing, entry in zip(curated.landings, entries, strict=True)
         if landing.manifest.sequence in used
+    )
+
+
+def _no_data(file: ParsedFile, replay: ParsedFile | None) -> int:
+    """How many of a file's rejects are lines that are no data, less those that a replay took away."""
+    gone = replay.stands_for if replay else {}
+    return sum(
+        file.reject_counts.get(reason, 0) - gone.get(reason, 0) for reason in (FOOTER, REPEATED_HEADER)
     )
 
 

@@ -135,13 +135,19 @@ def _ledger_balanced(given: Evaluation, _: float) -> Finding:
 
 
 def _reject_ratio(given: Evaluation, threshold: float) -> Finding:
-    records = sum(entry.records for entry in given.build.ledger)
-    rejected = sum(entry.rejected for entry in given.build.ledger)
+    aside = sum(entry.no_data for entry in given.build.ledger)
+    records = sum(entry.records for entry in given.build.ledger) - aside
+    rejected = sum(entry.rejected for entry in given.build.ledger) - aside
     ratio = rejected / records if records else 0.0
     return Finding(
         ratio <= threshold,
         ratio,
         f"{rejected:,} of {count_of(records, 'record')} rejected ({ratio:.3%})"
+        + (
+            f", {count_of(aside, 'footer or repeated header', 'footers and repeated headers')} aside"
+            if aside
+            else ""
+        )
         + ("; `quarterlake rejects` lists them" if rejected else ""),
     )
 
