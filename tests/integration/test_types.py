@@ -163,6 +163,24 @@ def test_a_record_time_that_turns_out_to_be_text_gives_way_to_the_name(tmp_path:
     assert "since at, which seemed to be it, is text" in contract.notes[0]
 
 
+@pytest.mark.parametrize("odd", ["NaN", "1e-5"])
+@pytest.mark.parametrize(("first", "rejected"), [("11.1234567890123456", 1), ("11.12", 0)])
+def test_a_decimal_widens_to_a_double_only_if_every_value_survives(
+    first: str, rejected: int, odd: str, tmp_path: Path
+) -> None:
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")))
+    scene.put("sales_2026-01.csv", f"id,v\n1,{first}\n2,0.5\n".encode())
+    scene.run(allow_incomplete=True)
+    scene.put("sales_2026-02.csv", f"id,v\n3,{odd}\n4,0.5\n".encode())
+    with scene.pipeline() as pipeline:
+        pipeline.ingest(scene.source)
+    outcome = scene.run(allow_incomplete=True)
+    assert [(entry.accepted, entry.rejected) for entry in outcome.entries] == [
+        (2, 0),
+        (2 - rejected, rejected),
+    ]
+
+
 CONTRACT = """
 kind: DataContract
 apiVersion: v3.1.0

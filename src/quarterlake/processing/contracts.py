@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from quarterlake.domain.column_types import ColumnType, Kind
+from quarterlake.domain.column_types import FLOAT64, ColumnType, Kind
 from quarterlake.domain.contract import fingerprint
 from quarterlake.domain.drift import DriftKind, DriftPolicy, Evolution
 from quarterlake.domain.errors import ConflictError, ContractError
-from quarterlake.domain.inference import TYPED_SHARE, choose_dimensions, plain, widened
+from quarterlake.domain.inference import TYPED_SHARE, choose_dimensions, infer_type, plain, widened
 from quarterlake.domain.odcs import from_yaml, to_yaml
 from quarterlake.lake import keys
 from quarterlake.processing.drafts import came_later, draft_contract, new_columns, refined
@@ -239,6 +239,9 @@ def _widen(
         kind = column.type
         if contract.policy(DriftKind.TYPE) is DriftPolicy.EVOLVE:
             kind = _widened_type(column, files)
+        exact = column.type.kind in {Kind.DECIMAL, Kind.INT64}
+        if kind == FLOAT64 and exact and not _fit_doubles(parsing, column, landings):
+            kind = column.type
         if kind != column.type:
             first = next(n for n, file in readable.items() if column.name in file.misfits)
             evolution.append(Evolution(DriftKind.TYPE, column.name, first, f"{column.type} to {kind}"))
@@ -250,6 +253,13 @@ def _widen(
             first = next((n for n, file in readable.items() if _has_unknown(file, column.source)), 0)
             evolution.append(Evolution(DriftKind.ADDED, column.name, first, str(column.type)))
     return msgspec.structs.replace(contract, columns=tuple(columns), evolution=tuple(evolution))
+
+
+def _fit_doubles(parsing: Parsing, column: Column, landings: Sequence[Landing]) -> bool:
+    """Whether all values of an exact column survive as doubles: else those would be rejects, to take in what is none."""
+    live = [landing.manifest for landing in landings if landing.is_live and landing.manifest.replay is None]
+    found = parsing.engine.evidence(live, [column.source]).get(column.source)
+    return found is not None and infer_type(plain(found, column.format)) == FLOAT64
 
 
 def _may_lack(contract: Contract, column: Column, files: Sequence[ParsedFile]) -> bool:
