@@ -33,6 +33,7 @@ class _Scanner:
         self._quote, self._escape = cutting.quote, cutting.escape
         self._spaces = cutting.delimiter != b" "
         self._data, self._at, self._ended = b"", 0, False
+        self._found: dict[bytes, int] = {}
 
     def count(self, *, blank: bool) -> int:
         """The number of records, with or without the blank lines."""
@@ -72,8 +73,12 @@ class _Scanner:
         while not self._ended and len(self._data) - self._at <= self._longest:
             chunk = self._stream.read(_CHUNK)
             self._ended = not chunk
-            self._data, self._at = self._data[self._at :] + chunk, 0
+            self._hold(self._data[self._at :] + chunk)
         return self._at < len(self._data)
+
+    def _hold(self, data: bytes) -> None:
+        self._data, self._at = data, 0
+        self._found.clear()
 
     def _record(self, start: int) -> tuple[int, int]:
         """Where a record's content ends, and where its line does; (0, -1) where that is not in memory."""
@@ -134,17 +139,22 @@ class _Scanner:
 
     def _line_end(self, at: int) -> tuple[int, int]:
         """Where a line's content ends from `at` on, and where the line does."""
-        data = self._data
-        newline = data.find(b"\n", at)
-        if self._lone_cr:
-            cr = data.find(b"\r", at, newline if newline >= 0 else len(data))
-            if cr >= 0:
-                if cr + 1 == len(data) and not self._ended:
-                    return 0, -1
-                return cr, cr + 2 if data[cr + 1 : cr + 2] == b"\n" else cr + 1
-        if newline < 0:
-            return (len(data), len(data)) if self._ended else (0, -1)
-        return newline - (newline > at and data[newline - 1] == _CR), newline + 1
+        data, newline = self._data, self._next(b"\n", at)
+        if self._lone_cr and (cr := self._next(b"\r", at)) < newline:
+            if cr + 1 == len(data) and not self._ended:
+                return 0, -1
+            return cr, cr + 2 if data[cr + 1 : cr + 2] == b"\n" else cr + 1
+        if newline == len(data) and not self._ended:
+            return 0, -1
+        return newline - (newline > at and data[newline - 1] == _CR), min(newline + 1, len(data))
+
+    def _next(self, end: bytes, at: int) -> int:
+        """Where the next such byte is, or what is in memory ends; looked for once, as places only go on."""
+        known = self._found.get(end, -1)
+        if known < at:
+            known = self._data.find(end, at)
+            known = self._found[end] = len(self._data) if known < 0 else known
+        return known
 
     def _skip_line(self) -> None:
         """Go to the start of the next line, of which nothing is in memory yet, or to the end."""
@@ -152,7 +162,7 @@ class _Scanner:
         while not self._ended:
             chunk = self._stream.read(_CHUNK)
             self._ended = not chunk
-            self._data, self._at = held + chunk, 0
+            self._hold(held + chunk)
             _, after = self._line_end(0)
             if after >= 0:
                 self._at = after

@@ -95,11 +95,10 @@ def is_whole(text: str) -> str:
 def _usual_instants(text: str, zone: str) -> str:
     """Cases for `2026-07-15 10:30:00` and `2026-07-15T10:30:00Z`: cast without a calendar, in a third of the time."""
     utc = f"make_timestamptz(epoch_us(TRY_CAST(left({text}, 19) AS TIMESTAMP)))"
-    cases = [f"WHEN strlen({text}) = 20 AND suffix({text}, 'Z') THEN {utc}"]
+    # Where the seconds' colon stands there is an offset in 2026-07-15 10:30+05, and an era in 1-1-1 00:00:00 (BC).
+    cases = [f"WHEN strlen({text}) = 20 AND {text}[17] = ':' AND suffix({text}, 'Z') THEN {utc}"]
     if zone == "UTC":
-        cases.insert(
-            0, f"WHEN strlen({text}) = 19 AND NOT suffix({text}, ')') THEN {utc}"
-        )  # not 1-1-1 00:00:00 (BC)
+        cases.insert(0, f"WHEN strlen({text}) = 19 AND {text}[17] = ':' THEN {utc}")
     return " ".join(cases)
 
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
+import msgspec
+
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.reading import EVIDENCE, Reading
-from quarterlake.processing.cutting import Cut, Cutting, cut, cut_in_runs, one_by_one
+from quarterlake.processing.cutting import LONGEST, Cut, Cutting, cut, cut_in_runs, one_by_one
 from quarterlake.processing.dialect_evidence import cells_of, choose_cutting, shown, with_line_ends
 from quarterlake.processing.layout import Cells, Head, lay_out
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 _SAMPLE = 1 << 16
 _FEW_RECORDS, _RECORDS = 48, 256
-_DECLARED = re.compile(rb"sep=(.)\r?\n")
+_DECLARED = re.compile(rb"sep=([\t\x20!#-&(-~])\r?\n")
 MAX_COLUMNS = 4_096
 
 
@@ -97,13 +99,8 @@ def find_dialect(
     """
     sample, offset = _sample(stream)
     declared = _DECLARED.match(sample)
-    if declared and reading.delimiter is None:
-        reading = Reading(
-            delimiter=declared[1].decode("latin-1"),
-            quote=reading.quote,
-            escape=reading.escape,
-            header=reading.header,
-        )
+    if declared and declared[1].decode() not in {reading.quote, reading.escape} and reading.delimiter is None:
+        reading = msgspec.structs.replace(reading, delimiter=declared[1].decode())
     choice = choose_cutting(sample, reading)
     cutting = with_line_ends(choice.cutting, sample)
     cuts, rows = _first_records(sample, cutting)
@@ -170,6 +167,8 @@ def unique_names(names: Sequence[str]) -> tuple[str, ...]:
 def _sample(stream: BinaryIO) -> tuple[bytes, int]:
     """The first bytes of a file, up to a line end, and where they begin: after a byte order mark."""
     data = stream.read(_SAMPLE)
+    while len(data) < LONGEST and b"\n" not in data and b"\r" not in data and (more := stream.read(_SAMPLE)):
+        data += more
     if stream.read(1):  # a record that the sample cuts is none of its records
         data = data[: max(data.rfind(b"\n"), data.rfind(b"\r")) + 1] or data
     mark = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0

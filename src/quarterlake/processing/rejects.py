@@ -20,7 +20,7 @@ from quarterlake.processing.misfits import BROKEN, MISFITS, Explained, Misfit
 from quarterlake.processing.record_search import Location
 from quarterlake.processing.record_survey import Survey
 from quarterlake.processing.records import TextShape, locate_delimited, locate_dropped, survey_delimited
-from quarterlake.processing.relations import DROPPED, Relation
+from quarterlake.processing.relations import DROPPED, MOST_DROPS, Relation
 from quarterlake.processing.sources import Format, PlainSource
 from quarterlake.processing.sql import literal, rows
 from quarterlake.processing.structure import NOT_UTF8, TOO_FEW, TOO_MANY
@@ -68,7 +68,7 @@ def write_rejects(
 ) -> dict[str, int]:
     """Write a file's rejects as Parquet, in the file's order; return their number by reason, nothing written for none."""
     rewriting = relation.rewriting
-    dropped = dict(_dropped(connection)) if relation.dialect and rewriting is None else {}
+    dropped = _dropped(connection, source) if relation.dialect and rewriting is None else {}
     if not dropped and not found.by_column and not (rewriting and rewriting.counts):
         return {}
     listed = target.with_suffix(".ndjson")
@@ -119,20 +119,29 @@ def _shape(relation: Relation) -> TextShape:
     )
 
 
-def _dropped(connection: DuckDBPyConnection) -> Iterator[tuple[int, str]]:
+def _dropped(connection: DuckDBPyConnection, source: PlainSource) -> dict[int, str]:
     """Where DuckDB's reader dropped a record, and why, one a record though it may note several errors.
 
-    The place may lie in the line ends before the record.
+    The place may lie in the line ends before the record. Raises MisreadError for a stray quote, after which the reader may take up again in the
+    middle of a record, and where it found more faults than it notes.
     """
     if not rows(connection, f"SELECT 1 FROM duckdb_tables() WHERE table_name = '{DROPPED}'"):
-        return
+        return {}
+    if int(str(rows(connection, f"SELECT count(*) FROM {DROPPED}")[0][0])) >= MOST_DROPS:
+        raise MisreadError(f"{source.name}: too many records are broken.", "it drops too many records")
     query = (
         "SELECT line_byte_position - 1, min_by(CAST(error_type AS VARCHAR), coalesce(column_idx, 0)) "
         f"FROM {DROPPED} GROUP BY 1 ORDER BY 1"
     )
+    found = {}
     for offset, kind in rows(connection, query):
         reason = TOO_LONG if kind is None else _DROP_REASONS.get(str(kind), str(kind).lower())
-        yield int(str(offset)), reason
+        if reason == STRAY:
+            raise MisreadError(
+                f"{source.name}: a quote is never closed.", "a stray quote may take others with it"
+            )
+        found[int(str(offset))] = reason
+    return found
 
 
 def _rejects(
@@ -172,13 +181,7 @@ def _dropped_rejects(
     lost = dict(dropped)
     with source.path.open("rb") as stream:
         for offset, place in locate_dropped(stream, _shape(relation), surveyed, dropped.keys()):
-            reason = lost.pop(offset)
-            if "\n" in place.raw or "\r" in place.raw:
-                raise MisreadError(
-                    f"{source.name}: a stray quote on line {place.line} took the lines after it with it.",
-                    "a stray quote takes the lines after it with it",
-                )
-            yield _reject(source, place, None, _said(reason, source))
+            yield _reject(source, place, None, _said(lost.pop(offset), source))
     if lost:
         raise MisreadError(
             f"{source.name}: DuckDB's reader dropped a record at byte {min(lost)}, where none begins.",

@@ -32,6 +32,9 @@ DROPPED = "dropped_records"
 DROPPED_SCANS = "dropped_scans"
 """The temporary tables in which DuckDB's CSV reader notes the records that it could not cut into fields."""
 
+MOST_DROPS = 500
+"""So many faults are noted of a file at most, each with its whole line, one for each field too many: more are for the careful path."""
+
 _JSON_OBJECT_LIMIT = 1 << 24
 """A JSON record may have this many bytes; DuckDB takes twice as much for each buffer that it reads into."""
 
@@ -121,7 +124,7 @@ def _read_csv(path: Path, dialect: Dialect, options: str) -> str:
         f"read_csv({literal(path)}, columns = {{{declared}}}, {options}, auto_detect = false, "
         f"delim = {literal(dialect.delimiter)}, quote = {quote}, escape = {quote}, new_line = {line_end}, "
         "allow_quoted_nulls = false, ignore_errors = true, store_rejects = true, "
-        f"rejects_table = '{DROPPED}', rejects_scan = '{DROPPED_SCANS}', rejects_limit = 0)"
+        f"rejects_table = '{DROPPED}', rejects_scan = '{DROPPED_SCANS}', rejects_limit = {MOST_DROPS})"
     )
 
 

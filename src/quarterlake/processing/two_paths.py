@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from quarterlake.domain.errors import MisreadError
-from quarterlake.processing.cutting import LONGEST, STRAY, cut
+from quarterlake.processing.cutting import Cut, cut_in_runs
+from quarterlake.processing.dialect_evidence import cells_of
 from quarterlake.processing.faults import reading as duckdb_reading
 from quarterlake.processing.footers import find_footer
 from quarterlake.processing.relations import read_rewritten
@@ -27,13 +28,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_CHUNK = 128 << 10
+_CHUNK = 64 << 10
 _GAPS = 64
 """So many blank lines are looked behind for another table; they are cheap unless text is full of them."""
 _HEAD = 1 << 20
 _FIRST = 1 << 16
 _FEW = 2
 _PAIR = 2
+_REOPENED = b'" '
+_REOPENS = re.compile(rb'" +"')
+_OVERLAP = 64
+_LONG = 64 << 10
+"""DuckDB's reader takes lines up to a limit, and keeps as many copies of one as it has fields too many."""
 _BLANKS = re.compile(rb"[\r\n]*+")
 
 
@@ -56,8 +62,8 @@ def read_either_way(
         with duckdb_reading(source.name, source.path):
             return work(relation)
     why = needs_care(source, dialect, reading, limit=None if at_most is None else _HEAD)
-    if why is None and _strays_often(source, dialect):
-        why = "stray quotes that would take the lines after them with them"
+    if why is None and _breaks_often(source, dialect):
+        why = "several of the first records are broken"
     if why is None:
         try:
             with duckdb_reading(source.name, source.path):
@@ -72,18 +78,21 @@ def read_either_way(
         return work(replace(careful, described={**relation.described, "careful": why}))
 
 
-def _strays_often(source: PlainSource, dialect: Dialect) -> bool:
-    """Whether several of the first records open a quote that they do not close: the fast path would be tried in vain."""
-    quote = dialect.cutting.quote
+def _breaks_often(source: PlainSource, dialect: Dialect) -> bool:
+    """Whether several of the first records have a stray quote, or fields missing or too many: the fast path would be tried in vain."""
     with source.open() as stream:
         stream.seek(dialect.start)
         head = stream.read(_FIRST)
-    if not quote or quote not in head:
-        return False
-    strays = (
-        one.problem == STRAY and one.raw.count(quote) % 2 for one in cut(io.BytesIO(head), dialect.cutting)
+    head = head[: head.rfind(dialect.line_end) + len(dialect.line_end)]
+    width = len(dialect.columns)
+    found = cut_in_runs(io.BytesIO(head), dialect.cutting, width)
+    broken = (
+        one.raw
+        and (one.problem or len(cells_of(one, dialect.cutting)) not in {width, width + dialect.trailing})
+        for one in found
+        if isinstance(one, Cut)
     )
-    return sum(strays) > _FEW
+    return sum(map(bool, broken)) > _FEW
 
 
 def needs_care(
@@ -110,17 +119,28 @@ def _scan(stream: BinaryIO, dialect: Dialect, reading: Reading, limit: int | Non
     last_end, tail = base, b""
     stream.seek(base)
     while chunk := stream.read(_CHUNK):
-        if heading and (heading in chunk or heading in tail + chunk[: len(heading)]):
+        joined = tail + chunk
+        if heading and heading in joined:
             return "a repeated header"
+        if _REOPENED in joined and _REOPENS.search(joined):
+            return "a quote that opens again after it was closed"
+        if (
+            end != b"\r"
+            and b"\r" in joined
+            and joined.count(b"\r") > joined.count(b"\r\n") + joined.endswith(b"\r")
+        ):
+            return "a CR alone, which is text"
         first = chunk.find(end)
-        if base + (first if first >= 0 else len(chunk)) - last_end > LONGEST:
-            return "a line longer than DuckDB's reader takes"
+        if base + (first if first >= 0 else len(chunk)) - last_end > _LONG:
+            return "a long line"
         if first >= 0:
             last_end = base + chunk.rfind(end)
-        tail = (tail + chunk)[-len(heading) :] if len(chunk) < len(heading) else chunk[-len(heading) :]
+        tail = joined[-max(len(heading), _OVERLAP) :]
         base += len(chunk)
         if limit is not None and base > limit:
             break
+    if heading and tail.endswith(heading.removesuffix(end)):
+        return "a repeated header"
     return None
 
 
