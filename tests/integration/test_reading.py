@@ -129,6 +129,74 @@ def test_a_record_is_the_same_whatever_path_its_file_takes(
     assert [*reasons(fast), (5, FOOTER)] == reasons(careful)
 
 
+TWO = {"id": "string", "name": "string"}
+TOO_MANY = "more fields than the header"
+
+
+@pytest.mark.parametrize(
+    ("data", "rows", "rejects"),
+    [
+        (
+            b'id,name\r\n0,x\r\n1,y\r\n2,"a\r\n3,b\r\n4,"q\nr"\r\n5,d\r\n',
+            [("0", "x"), ("1", "y"), ("3", "b"), ("4", "q\nr"), ("5", "d")],
+            [(4, 19, STRAY)],
+        ),
+        (
+            b'id,name\n1,"x" "y\n2,b\n3,c"\n4,d\n',
+            [("2", "b"), ("3", 'c"'), ("4", "d")],
+            [(2, 8, STRAY)],
+        ),
+        (
+            b"id,name\n1," + b"x" * 70_000 + b',"a\n2,b\n3,"q",x\n4,5\n',
+            [("2", "b"), ("4", "5")],
+            [(2, 8, STRAY), (4, 70_018, TOO_MANY)],
+        ),
+        (b"id,name\n1,\rx\n2,y\n", [("1", "\rx"), ("2", "y")], []),
+        (b"id,name\n1,x\n2,y\nid,name", [("1", "x"), ("2", "y")], [(4, 16, HEADER)]),
+        (b"sep=\r\nid,name\n1,2\n", [("1", "2")], []),
+        (b"id,name\n" + b"1,x\n" * 30_000 + b"2,y\n\r", [("1", "x")] * 30_000 + [("2", "y")], []),
+    ],
+    ids=["crlf", "reopened", "long", "cr in a field", "header at the end", "sep", "cr at the end"],
+)
+def test_what_the_fast_path_would_misread_is_not_lost(
+    connection: duckdb.DuckDBPyConnection,
+    tmp_path: Path,
+    data: bytes,
+    rows: list[tuple[str, ...]],
+    rejects: list[tuple[int, int, str]],
+) -> None:
+    found = parse(connection, tmp_path, data, TWO)
+    assert found.document.error is None
+    assert found.rows == rows
+    assert [(one["line"], one["byte_offset"], one["reason"]) for one in found.rejects] == rejects
+
+
+def test_many_broken_records_are_each_a_reject(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    """DuckDB's reader keeps the line of each fault, so only so many are left to it."""
+    lines = [f"{n},x,y" if n > 17_000 and n % 2 else f"{n},x" for n in range(20_000)]
+    found = parse(connection, tmp_path, "\n".join(["id,name", *lines, ""]).encode(), TWO)
+    assert found.document.records == 20_000
+    assert found.document.reject_counts == {TOO_MANY: 1_500}
+    assert "too many records" in found.document.dialect["careful"]
+
+
+def test_a_line_of_many_fields_costs_no_more_than_its_length(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """DuckDB's reader would keep the line once for each of its fields, which is 50 GB."""
+    found = parse(connection, tmp_path, b"id,name\n1,x\n" + b"1," * 300_000 + b"\n2,y\n", TWO)
+    assert (found.document.accepted, found.document.reject_counts) == (2, {TOO_MANY: 1})
+
+
+def test_a_header_longer_than_the_sample_is_read_whole(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    names = [f"column_of_a_long_name_{n:08d}" for n in range(3_000)]
+    data = "\n".join([",".join(names), *[",".join("7" for _ in names)] * 3, ""]).encode()
+    found = parse(connection, tmp_path, data, {names[0]: "int64", names[-1]: "int64"})
+    assert found.rows == [(7, 7)] * 3
+
+
 def test_many_blank_lines_set_off_a_table_as_one_does(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ DuckDB's own casts are too kind for a ledger: they round `3.7` to 4 and `1.239` 
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.column_types import ColumnType, Kind
@@ -201,8 +202,17 @@ def misfits(value: str, text: str, column_type: ColumnType, nulls: Sequence[str]
 
 
 def _survives_double(text: str) -> str:
-    """Whether a text is a fraction (whose digits a binary64 print may fill) or an integer that comes back unchanged."""
-    mantissa = f"trim(regexp_replace(split_part(lower({text}), 'e', 1), '[^0-9]', '', 'g'), '0')"
+    """Whether a text is a fraction (whose digits a binary64 print may fill) or an integer that comes back unchanged.
+
+    Below the least normal number a binary64 has fewer digits, and at last none.
+    """
+    mantissa, value = _digits(text), f"TRY_CAST({text} AS DOUBLE)"
     fraction = f"strpos({text}, '.') > 0 OR strpos(lower({text}), 'e') > 0"
     fills = f"CASE WHEN strlen({text}) <= {DOUBLE_DIGITS} THEN true ELSE strlen({mantissa}) <= {DOUBLE_DIGITS} END"
-    return f"CASE WHEN {fraction} THEN {fills} ELSE TRY_CAST(TRY_CAST({text} AS DOUBLE) AS HUGEINT) = TRY_CAST({text} AS HUGEINT) END"
+    fills = f"CASE WHEN abs({value}) < {sys.float_info.min!r} THEN {mantissa} = {_digits(f'CAST({value} AS VARCHAR)')} ELSE {fills} END"
+    return f"CASE WHEN {fraction} THEN {fills} ELSE TRY_CAST({value} AS HUGEINT) = TRY_CAST({text} AS HUGEINT) END"
+
+
+def _digits(text: str) -> str:
+    """The significant digits of a number's text."""
+    return f"trim(regexp_replace(split_part(lower({text}), 'e', 1), '[^0-9]', '', 'g'), '0')"

@@ -26,7 +26,7 @@ DELIMITERS = (b",", b";", b"\t", b"|", b" ")
 _RECORDS = 200
 _CLOSE = 0.05
 _LOOKED_AT = 1 << 15
-_QUOTED_APOSTROPHE = re.compile(rb"(?:^|[,;\t| ])'[^'\r\n]*'(?=[,;\t| ]|\r?$)", flags=re.MULTILINE)
+_QUOTED_APOSTROPHE = re.compile(rb"(?:^|[,;\t| ])'[^'\r\n]+'(?=[,;\t| ]|\r?$)", flags=re.MULTILINE)
 _VALUE = re.compile(
     r"[+-]?[\d.,:' ]*\d[\d.,:]*([eE][+-]?\d+)?"  # numbers, times
     r"|[+-]?([$€£¥]|[A-Z]{3}) ?[\d.,]+|[\d.,]+ ?([$€£¥%]|[A-Z]{3})"
@@ -35,6 +35,7 @@ _VALUE = re.compile(
     r"|(?i:true|false|nan|na|n/a|null|none|-)"
     r"|[^\s@]+@[^\s@]+\.[a-z]+|https?://\S+"
 )
+_QUOTED = re.compile(rb"(?:^|[,;\t|])\"[^\"\r\n]*\"(?=[,;\t|]|\r?$)", flags=re.MULTILINE)
 _DELIMITER_INSIDE = re.compile(rb"'.*[,;\t|]")
 _FEW_QUOTED = 0.1
 """Up to this share of records, cells between apostrophes say nothing by themselves."""
@@ -150,7 +151,9 @@ def _quotings(sample: bytes, reading: Reading) -> list[tuple[bytes, bytes]]:
 
 
 def _may_quote_with_apostrophes(sample: bytes) -> bool:
-    """Whether cells between apostrophes are no mere words (`'90s'`): a delimiter is in one of them, or many records have one."""
+    """Whether cells between apostrophes are no mere words (`'90s'`): no cell is between quotes, and a delimiter is in one of them, or many records have one."""
+    if _QUOTED.search(sample):
+        return False
     found = _QUOTED_APOSTROPHE.findall(sample)
     lines = max(1, sample.count(b"\n"), sample.count(b"\r"))
     return len(found) > _FEW_QUOTED * lines or any(map(_DELIMITER_INSIDE.search, found))

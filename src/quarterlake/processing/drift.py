@@ -231,8 +231,10 @@ def _alike(column: SourceColumn, columns: Sequence[SourceColumn]) -> str:
 def _rule(drift: Drift, relation: Relation) -> RowRule:
     if drift.kind is not DriftKind.ADDED:
         return RowRule("true", drift)
-    column = next(c for c in relation.columns if drift.column == (c.spelled or c.name))
-    return RowRule(f"({column.text} IS NOT NULL AND NOT {is_null_token(column.text)})", drift)
+    texts = [c.text for c in relation.columns if drift.column == (c.spelled or c.name)]
+    return RowRule(
+        "(" + " OR ".join(f"{t} IS NOT NULL AND NOT {is_null_token(t)}" for t in texts) + ")", drift
+    )
 
 
 _SHOWN = 8
