@@ -12,13 +12,20 @@ import pytest
 
 from quarterlake.domain.printable import printable
 from quarterlake.ingestion.discover import discover
+from quarterlake.overview import reject_entries
 from tests.integration.conftest import LakeTarget
-from tests.integration.lakes import Scene, csv_text, names, sales
+from tests.integration.lakes import HEADER, Scene, contract_yaml, csv_text, names, sales
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 QUARTER = ("2026-01", "2026-02", "2026-03")
+COLUMNS = (
+    ("sale_id", "varchar"),
+    ("sold_at", "timestamp"),
+    ("store", "varchar"),
+    ("amount", "decimal(18,2)"),
+)
 ODD = "caf\u00e9 [/bold]\x1b[31m\u202e"
 
 
@@ -51,6 +58,27 @@ def test_two_files_whose_names_are_one_path_are_refused(tmp_path: Path) -> None:
     found = discover(tmp_path)
     assert not found.files
     assert "composed in different ways" in found.refused["orders/\u00fc_2026-01.csv"]
+
+
+def test_folders_named_like_columns_change_no_value(tmp_path: Path) -> None:
+    """DuckDB's readers take `store=9` in a path for the column `store`."""
+    found = []
+    for root in (tmp_path / "plain", tmp_path / "store=9" / "amount=3" / "[x]*"):
+        root.mkdir(parents=True)
+        scene = scene_of(root)
+        scene.declare(contract_yaml(COLUMNS, gates=[("reject_ratio", "warning", None)]))
+        bad = ("x", "2026-02-01T00:00:00Z", "north", "many")
+        scene.put("a_2026-01.csv", sales("2026-01"))
+        scene.put("b_2026-02.csv", [*sales("2026-02"), bad])
+        records = [dict(zip(HEADER, row, strict=True)) for row in [*sales("2026-03"), bad]]
+        scene.put("c_2026-03.json", json.dumps(records).encode())
+        [release] = scene.run().published
+        with scene.pipeline() as pipeline:
+            rejects = [entry.raw for entry in reject_entries(pipeline, None)]
+        files = [file.sha256 for aggregate in release.build.aggregates for file in aggregate.files]
+        found.append((files, rejects))
+    assert found[0] == found[1]
+    assert len(found[0][1]) == 2
 
 
 def test_an_archive_moves_a_file_under_the_name_that_it_has(tmp_path: Path) -> None:

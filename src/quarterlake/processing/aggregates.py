@@ -12,7 +12,7 @@ from quarterlake.domain.errors import AggregateError
 from quarterlake.domain.releases import AggregateColumn
 from quarterlake.processing import summary_sql
 from quarterlake.processing.published_sql import published_query
-from quarterlake.processing.sql import identifier, literal, rows
+from quarterlake.processing.sql import identifier, literal, parquet, rows
 from quarterlake.processing.sql_dialects import DUCKDB
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def columns_of(connection: DuckDBPyConnection, path: Path) -> tuple[AggregateCol
     """The columns of a Parquet file with their types as Delta Lake names them."""
     described = rows(
         connection,
-        f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet({literal(path)}))",
+        f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {parquet(literal(path))})",
     )
     return tuple(AggregateColumn(str(name), delta_type(str(kind))) for name, kind in described)
 

@@ -71,7 +71,7 @@ def cast_text(text: str, column_type: ColumnType, zone: str = "UTC", form: str =
         case Kind.BOOLEAN:
             return f"CASE lower(trim({text})) WHEN 'true' THEN true WHEN 'false' THEN false END"
         case Kind.DATE:
-            usual = f"strlen({text}) = 10 AND {text}[5] = '-'"
+            usual = f"strlen({text}) = 10 AND {text}[5] = '-' AND {text}[1] BETWEEN '0' AND '9'"
             return f"CASE WHEN {usual} THEN {target} WHEN regexp_full_match({text}, {literal(_DAY)}) THEN {target} END"
         case Kind.TIMESTAMP:
             cases = _usual_instants(text, zone)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from quarterlake.domain.column_types import Kind
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.forms import grouped_by_points, only_as, rival_of
-from quarterlake.processing.sql import identifier, literal, rows
+from quarterlake.processing.sql import identifier, literal, parquet, rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ def refuse_contradicted(
             )
         else:
             continue
-        query = f"SELECT count(*) FILTER ({only_so}) FROM read_parquet({literal(staged)}) WHERE _raw IS NULL"
+        query = f"SELECT count(*) FILTER ({only_so}) FROM {parquet(literal(staged))} WHERE _raw IS NULL"
         speaking = int(str(rows(connection, query)[0][0])) if against else 0
         if against > speaking:
             raise UnreadableFileError(
@@ -103,5 +103,5 @@ def is_swapped(
     day = value if column.type.kind is Kind.DATE else day
     swapped = f"CASE WHEN day({day}) <= {_MONTHS} THEN make_date(year({day}), day({day}), month({day})) END"
     within = f"{swapped} BETWEEN DATE '{stamp.start:%Y-%m-%d}' AND DATE '{last:%Y-%m-%d}'"
-    query = f"SELECT count(*) FILTER ({within}) FROM read_parquet({literal(staged)}) WHERE _raw IS NULL"
+    query = f"SELECT count(*) FILTER ({within}) FROM {parquet(literal(staged))} WHERE _raw IS NULL"
     return int(str(rows(connection, query)[0][0])) == records

@@ -22,7 +22,7 @@ from quarterlake.processing.rejects import Reject
 from quarterlake.processing.relations import relation_of
 from quarterlake.processing.samples import file_evidence, sample_file
 from quarterlake.processing.sources import plain_source
-from quarterlake.processing.sql import identifier, literal, rows
+from quarterlake.processing.sql import identifier, literal, parquet, rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,7 +186,7 @@ def _first(
     if data is None:
         return []
     names = ", ".join(identifier(column) for column in columns)
-    query = f"SELECT {names} FROM read_parquet({literal(data)}) WHERE _raw IS NULL {_limit(limit)}"
+    query = f"SELECT {names} FROM {parquet(literal(data))} WHERE _raw IS NULL {_limit(limit)}"
     return [[None if cell is None else str(cell) for cell in row] for row in rows(connection, query)]
 
 
@@ -194,7 +194,7 @@ def _rejects(connection: DuckDBPyConnection, path: Path | None, limit: int | Non
     if path is None:
         return []
     fields = ", ".join(identifier(field) for field in Reject.__struct_fields__)
-    query = f"SELECT {fields} FROM read_parquet({literal(path)}) {_limit(limit)}"
+    query = f"SELECT {fields} FROM {parquet(literal(path))} {_limit(limit)}"
     return [
         msgspec.convert(dict(zip(Reject.__struct_fields__, row, strict=True)), Reject)
         for row in rows(connection, query)

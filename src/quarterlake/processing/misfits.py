@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from quarterlake.domain.periods import MAX_YEAR, MIN_YEAR
 from quarterlake.processing.casts import misfits, reason_for
 from quarterlake.processing.evidence import gather_evidence
-from quarterlake.processing.sql import identifier, literal, rows
+from quarterlake.processing.sql import identifier, literal, parquet, rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,7 +105,7 @@ def explain_misfits(
     )
     flagged = (
         f"SELECT file_row_number AS ordinal, _raw, [{', '.join(conditions)}] AS bad, {otherwise} AS otherwise, {'_drift' if rules else 'NULL'} AS drift "
-        f"FROM read_parquet({literal(staged)}, file_row_number = true) WHERE _raw IS NOT NULL"
+        f"FROM {parquet(literal(staged), numbered=True)} WHERE _raw IS NOT NULL"
     )
     ruled = f"WHEN drift IS NOT NULL THEN {_RULED} - drift " if rules else ""
     first = (

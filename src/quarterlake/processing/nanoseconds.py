@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from quarterlake.processing.sql import identifier, literal, rows
+from quarterlake.processing.sql import identifier, literal, parquet, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ def cut_columns(connection: DuckDBPyConnection, path: str, columns: Sequence[Lea
     if not columns:
         return []
     sums = ", ".join(_kept(leaf.path) for leaf in columns)
-    kept = rows(connection, f"SELECT {sums} FROM read_parquet({literal(path)})")[0]
+    kept = rows(connection, f"SELECT {sums} FROM {parquet(literal(path))}")[0]
     return [
         leaf.name
         for leaf, one, other in zip(columns, kept, _given(path, columns), strict=True)
@@ -56,7 +56,7 @@ def cut_within(connection: DuckDBPyConnection, path: str, columns: Mapping[str, 
 
 def _is_cut_within(connection: DuckDBPyConnection, path: str, name: str, kind: DuckDBPyType) -> bool:
     for steps in _ways(kind):
-        query = f"SELECT sum({_summed(identifier(name), steps)}) FROM read_parquet({literal(path)})"
+        query = f"SELECT sum({_summed(identifier(name), steps)}) FROM {parquet(literal(path))}"
         kept = rows(connection, query)[0][0]
         given = _given_within(path, name, steps)
         if given is not None and int(str(kept or 0)) != int(given):

@@ -31,7 +31,7 @@ from quarterlake.processing.misfits import Explained, explain_misfits
 from quarterlake.processing.rejects import survey_records, write_rejects
 from quarterlake.processing.relations import DROPPED, DROPPED_SCANS, Relation, SourceColumn, relation_of
 from quarterlake.processing.sources import Format, PlainSource, plain_source
-from quarterlake.processing.sql import identifier, literal, parquet_options, rows
+from quarterlake.processing.sql import identifier, literal, parquet, parquet_options, rows
 from quarterlake.processing.two_paths import holds_another_table, read_either_way
 from quarterlake.processing.typed_query import typed_query
 
@@ -238,7 +238,7 @@ def _accepted(
     counted = ", ".join(f"count({identifier(column.name)})" for column in columns)
     found = rows(
         connection,
-        f"SELECT _month, count(*), {counted} FROM read_parquet({literal(staged)}) WHERE _raw IS NULL GROUP BY 1 ORDER BY 1",
+        f"SELECT _month, count(*), {counted} FROM {parquet(literal(staged))} WHERE _raw IS NULL GROUP BY 1 ORDER BY 1",
     )
     months = {
         f"{int(str(month)) // 100:04d}-{int(str(month)) % 100:02d}": int(str(count))
@@ -257,7 +257,7 @@ def _filled(connection: DuckDBPyConnection, staged: Path, met: Met, columns: lis
     if not names:
         return []
     counts = ", ".join(f"count(*) FILTER (_filled[{position}])" for position in range(1, len(names) + 1))
-    found = rows(connection, f"SELECT {counts} FROM read_parquet({literal(staged)}) WHERE _raw IS NULL")[0]
+    found = rows(connection, f"SELECT {counts} FROM {parquet(literal(staged))} WHERE _raw IS NULL")[0]
     return [
         Drift(DriftKind.TYPE, DriftPolicy.NULL_FILL, name, records=int(str(count)))
         for name, count in zip(names, found, strict=True)
@@ -270,7 +270,7 @@ def _by_month(connection: DuckDBPyConnection, staged: Path, months: Mapping[str,
     if len(months) <= 1:
         return staged
     data = staged.with_suffix(".sorted.parquet")
-    query = f"SELECT * EXCLUDE (file_row_number) FROM read_parquet({literal(staged)}, file_row_number = true) WHERE _raw IS NULL ORDER BY _month, file_row_number"
+    query = f"SELECT * EXCLUDE (file_row_number) FROM {parquet(literal(staged), numbered=True)} WHERE _raw IS NULL ORDER BY _month, file_row_number"
     connection.execute(f"COPY ({query}) TO {literal(data)} ({options})")
     staged.unlink()
     return data

@@ -79,7 +79,7 @@ def write_rejects(
             counts[reject.reason] = counts.get(reject.reason, 0) + 1
             file.write(encoder.encode(reject) + b"\n")
     types = "{line: 'BIGINT', byte_offset: 'BIGINT', \"column\": 'VARCHAR', reason: 'VARCHAR', raw: 'VARCHAR', record: 'BIGINT'}"
-    query = f"SELECT * FROM read_json({literal(listed)}, columns = {types}, format = 'newline_delimited') ORDER BY byte_offset, line, record"
+    query = f"SELECT * FROM read_json({literal(listed)}, columns = {types}, format = 'newline_delimited', hive_partitioning = false) ORDER BY byte_offset, line, record"
     connection.execute(f"COPY ({query}) TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)")
     listed.unlink()
     return counts

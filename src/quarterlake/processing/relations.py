@@ -17,7 +17,7 @@ from quarterlake.processing.json_scan import json_text
 from quarterlake.processing.json_texts import json_texts
 from quarterlake.processing.parquet_columns import parquet_columns
 from quarterlake.processing.sources import Format, PlainSource
-from quarterlake.processing.sql import literal
+from quarterlake.processing.sql import literal, parquet
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -123,7 +123,7 @@ def _read_csv(path: Path, dialect: Dialect, options: str) -> str:
     return (
         f"read_csv({literal(path)}, columns = {{{declared}}}, {options}, auto_detect = false, "
         f"delim = {literal(dialect.delimiter)}, quote = {quote}, escape = {quote}, new_line = {line_end}, "
-        "allow_quoted_nulls = false, ignore_errors = true, store_rejects = true, "
+        "allow_quoted_nulls = false, ignore_errors = true, store_rejects = true, hive_partitioning = false, "
         f"rejects_table = '{DROPPED}', rejects_scan = '{DROPPED_SCANS}', rejects_limit = {MOST_DROPS})"
     )
 
@@ -143,7 +143,7 @@ def _described(source: PlainSource) -> dict[str, str]:
 
 def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collection[str]) -> Relation:
     limit = min(_JSON_OBJECT_LIMIT, max(source.path.stat().st_size, 1 << 16))
-    by_line = f"format = 'newline_delimited', ignore_errors = true, maximum_object_size = {limit}"
+    by_line = f"format = 'newline_delimited', ignore_errors = true, maximum_object_size = {limit}, hive_partitioning = false"
     said = dict(source.said)
     marks: Marks | None = None
     if source.format is Format.NDJSON:
@@ -151,9 +151,7 @@ def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collect
         found = find_fields(connection, source.name, reader, expected)
     else:
         layout = "array" if source.format is Format.JSON_ARRAY else "unstructured"
-        reader = (
-            f"read_json_objects({literal(source.path)}, format = '{layout}', maximum_object_size = {limit})"
-        )
+        reader = f"read_json_objects({literal(source.path)}, format = '{layout}', maximum_object_size = {limit}, hive_partitioning = false)"
         try:
             with duckdb_reading(source.name, source.path):
                 found = find_fields(connection, source.name, reader, expected)
@@ -192,7 +190,7 @@ def _json_column(position: int, name: str, field: JsonField) -> SourceColumn:
 
 
 def _parquet(connection: DuckDBPyConnection, source: PlainSource, expected: Collection[str]) -> Relation:
-    sql = f"read_parquet({literal(source.path)})"
+    sql = f"{parquet(literal(source.path))}"
     found, said = parquet_columns(connection, source.name, sql, str(source.path), expected)
     names = unique_names([column.name for column in found])
     columns = tuple(

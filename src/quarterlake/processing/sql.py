@@ -38,6 +38,14 @@ def literals(values: Iterable[str | Path]) -> str:
     return "[" + ", ".join(map(literal, values)) + "]"
 
 
+def parquet(files: str, *, numbered: bool = False) -> str:
+    """The records of Parquet files, given as a literal; `numbered` by `file_row_number`.
+
+    DuckDB takes a folder such as `year=2024` above them for a column, in place of theirs, where it is not told otherwise.
+    """
+    return f"read_parquet({files}, hive_partitioning = false{', file_row_number = true' if numbered else ''})"
+
+
 def type_name(column_type: ColumnType) -> str:
     """A column type as DuckDB writes it."""
     return str(column_type).upper() if column_type.kind is Kind.DECIMAL else _TYPES[column_type.kind]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from quarterlake.domain.column_types import Kind
 from quarterlake.domain.errors import AggregateError
 from quarterlake.processing.dialect import unique_names
+from quarterlake.processing.sql import parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -263,7 +264,7 @@ def side_by_side_query(
     for number, (part, file) in enumerate(zip(parts, files, strict=True)):
         width = len(_output_names(sql, period_column, dimensions, part))
         slots = [f"_c{position}" for position in range(width)]
-        relations.append(f"read_parquet({file}) AS _part{number}({', '.join(slots)})")
+        relations.append(f"{parquet(file)} AS _part{number}({', '.join(slots)})")
         taken += [f"_part{number}.{slot}" for slot in slots[before if number else 0 :]]
     columns = ", ".join(f"{slot} AS {name}" for slot, name in zip(taken, names, strict=True))
     return f"SELECT {columns} FROM {' POSITIONAL JOIN '.join(relations)}"

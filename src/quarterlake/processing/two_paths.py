@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CHUNK = 64 << 10
-_GAPS = 64
-"""So many blank lines are looked behind for another table; they are cheap unless text is full of them."""
+_GAPS = 1_024
+"""So many gaps are looked behind for another table; they are cheap unless text is full of them."""
 _HEAD = 1 << 20
 _FIRST = 1 << 16
 _FEW = 2
@@ -115,21 +115,19 @@ def needs_care(
 
 def _scan(stream: BinaryIO, dialect: Dialect, reading: Reading, limit: int | None) -> str | None:
     end, heading = dialect.line_end, _heading(dialect, reading)
+    _, *empty = _gaps(dialect, reading) or [b""]
     base = max(0, dialect.start - len(end))
     last_end, tail = base, b""
     stream.seek(base)
     while chunk := stream.read(_CHUNK):
         joined = tail + chunk
-        if heading and heading in joined:
-            return "a repeated header"
-        if _REOPENED in joined and _REOPENS.search(joined):
-            return "a quote that opens again after it was closed"
-        if (
-            end != b"\r"
-            and b"\r" in joined
-            and joined.count(b"\r") > joined.count(b"\r\n") + joined.endswith(b"\r")
-        ):
-            return "a CR alone, which is text"
+        if sign := _sign(joined, end, heading):
+            return sign
+        if empty and empty[0] in joined:
+            empty.clear()
+            if holds_another_table(stream, dialect, reading):
+                return "another table after an empty record"
+            stream.seek(base + len(chunk))
         first = chunk.find(end)
         if base + (first if first >= 0 else len(chunk)) - last_end > _LONG:
             return "a long line"
@@ -142,6 +140,18 @@ def _scan(stream: BinaryIO, dialect: Dialect, reading: Reading, limit: int | Non
     if heading and tail.endswith(heading.removesuffix(end)):
         return "a repeated header"
     return None
+
+
+def _sign(data: bytes, end: bytes, heading: bytes) -> str | None:
+    """What there is in some bytes that DuckDB's reader takes otherwise than it is meant."""
+    if heading and heading in data:
+        return "a repeated header"
+    if _REOPENED in data and _REOPENS.search(data):
+        return "a quote that opens again after it was closed"
+    if end == b"\r" or b"\r" not in data:
+        return None
+    alone = data.count(b"\r") - data.count(b"\r\n") - data.endswith(b"\r")
+    return "a CR alone, which is text" if alone else None
 
 
 def holds_another_table(stream: BinaryIO, dialect: Dialect, reading: Reading) -> bool:

@@ -33,7 +33,7 @@ from quarterlake.processing.replays import readable
 from quarterlake.processing.samples import Sample, file_evidence, sample_file
 from quarterlake.processing.small_files import MOST_BYTES, MOST_FILES, SMALL, parse_together
 from quarterlake.processing.small_profiles import FEW_ROWS
-from quarterlake.processing.sql import identifier, literal, literals, parquet_options, rows
+from quarterlake.processing.sql import identifier, literal, literals, parquet, parquet_options, rows
 from quarterlake.processing.sql_dialects import DUCKDB
 from quarterlake.processing.view_sql import view_query
 
@@ -182,7 +182,7 @@ class DuckDBEngine:
             keys_of = [file.data for file in files if file.data is not None]
             with self._lake.curated.local(keys_of) as paths, environment_faults(self._scratch):
                 connection = self._connections.shared()
-                accepted = f"SELECT {', '.join(map(identifier, wanted))} FROM read_parquet({literals(paths)}) WHERE _raw IS NULL"
+                accepted = f"SELECT {', '.join(map(identifier, wanted))} FROM {parquet(literals(paths))} WHERE _raw IS NULL"
                 size = sum(file.records for file in files) * len(wanted)
                 with _read_once(connection, accepted, len(paths), size) as records:
                     for name in wanted:
@@ -281,7 +281,7 @@ class DuckDBEngine:
             else:
                 user_query(connection, view, aggregate, target)
             columns = columns_of(connection, target)
-            count = int(str(rows(connection, f"SELECT count(*) FROM read_parquet({literal(target)})")[0][0]))
+            count = int(str(rows(connection, f"SELECT count(*) FROM {parquet(literal(target))}")[0][0]))
         with target.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = target.stat().st_size
@@ -296,7 +296,7 @@ class DuckDBEngine:
         columns = published_columns({column.name: column.type for column in aggregate.columns})
         paths = [file.path for file in aggregate.files]
         with self._lake.aggregated.local(paths) as local, environment_faults(self._scratch):
-            connection, files = self._connections.shared(), f"read_parquet({literals(local)})"
+            connection, files = self._connections.shared(), f"{parquet(literals(local))}"
             profiled = profile_small_table if aggregate.rows <= FEW_ROWS else profile_table
             return profiled(DUCKDB, aggregate.name, columns, files, _asking(connection))
 
@@ -306,7 +306,7 @@ class DuckDBEngine:
         total = strays = 0
         for file in (file for aggregate in build.aggregates for file in aggregate.files):
             with self._lake.aggregated.local([file.path]) as [path], environment_faults(self._scratch):
-                query = f"SELECT count(*), count(*) FILTER ({column} IS DISTINCT FROM {literal(build.period)}) FROM read_parquet({literal(path)})"
+                query = f"SELECT count(*), count(*) FILTER ({column} IS DISTINCT FROM {literal(build.period)}) FROM {parquet(literal(path))}"
                 count, others = rows(self._connections.shared(), query)[0]
             total, strays = total + int(str(count)), strays + int(str(others))
         return total, strays
@@ -321,7 +321,7 @@ class DuckDBEngine:
                     self._connections.shared()
                     .cursor()
                     .execute(
-                        f'SELECT line, byte_offset, "column", reason, raw, record FROM read_parquet({literal(path)})'
+                        f'SELECT line, byte_offset, "column", reason, raw, record FROM {parquet(literal(path))}'
                     )
                 )
                 while batch := cursor.fetchmany(_BATCH):
@@ -434,7 +434,7 @@ def _parquet(view: PeriodView, paths: Sequence[Path]) -> Callable[[Sequence[Cura
     """Reads the local files of months of a view."""
     by_path = dict(zip((file.path for file in view.files), paths, strict=True))
     return lambda months: (
-        f"read_parquet({literals(by_path[file.path] for month in months for file in month.files)})"
+        f"{parquet(literals(by_path[file.path] for month in months for file in month.files))}"
     )
 
 
@@ -447,7 +447,7 @@ def _reader(paths: Mapping[str, Path]) -> curate_sql.Reader:
             numbers[0] if len(numbers) == 1 else f"[{', '.join(numbers)}][CAST(file_index AS BIGINT) + 1]"
         )
         files = literals(paths[given.parsed.id] for given in inputs)
-        return curate_sql.Scan(f"read_parquet({files}, file_row_number = true)", landing, "file_row_number")
+        return curate_sql.Scan(f"{parquet(files, numbered=True)}", landing, "file_row_number")
 
     return read
 
