@@ -154,7 +154,7 @@ def _sampled(connection: DuckDBPyConnection, relation: Relation, stamp: NameTime
             {
                 name: slot
                 for name, slot, found in zip(names, slots, evidence, strict=True)
-                if found.nulls and found.present
+                if found.nulls
             },
         ),
         times=_agreements(
