@@ -37,6 +37,10 @@ FORMS: dict[str, Callable[[Sequence[object]], str]] = {
     "array": json.dumps,
     "pretty array": lambda records: json.dumps(records, indent=2),
     "array with a last comma": lambda records: "[" + "".join(f"{json.dumps(r)},\n" for r in records) + "]",
+    "a comma after each line": lambda records: "".join(f"{json.dumps(r)},\n" for r in records),
+    "a comma between lines": lambda records: ",\r\n".join(map(json.dumps, records)),
+    "a comma before each line": lambda records: "\n, ".join(map(json.dumps, records)) + "\n",
+    "commas": lambda records: ", ".join(map(json.dumps, records)) + ",",
     "values without a space": lambda records: "".join(map(json.dumps, records)),
     "pretty values": lambda records: "\n".join(json.dumps(r, indent=1) for r in records),
     "wrapped": lambda records: json.dumps({"count": len(records), "data": records, "next": None}),
@@ -75,6 +79,35 @@ def test_a_broken_record_is_rejected_alone_with_its_place(
     assert text[reject["byte_offset"] :].startswith(reject["raw"])
     assert "oops" in reject["raw"]
     assert reject["line"] == text[: reject["byte_offset"]].count("\n") + 1
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", [",", ",\n", "", "\n"])
+@pytest.mark.parametrize("count", [1, 2, 3, 40])
+def test_lines_that_end_with_a_comma_are_values(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, count: int, last: str, line_end: str
+) -> None:
+    text = ",\n".join(json.dumps({"a": n}) for n in range(count)) + last
+    found = parse(connection, tmp_path, text.replace("\n", line_end).encode(), {"a": "int64"})
+    assert found.rows == [(n,) for n in range(count)]
+
+
+@pytest.mark.parametrize("bad", ['{"a": 2, "b":', '{"a": 2},', '{"a": 2, "b": {"c": 1},', "oops", "oops,"])
+@pytest.mark.parametrize("after", ["", ","])
+def test_a_broken_line_is_rejected_alone_whether_lines_end_with_commas_or_not(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, after: str, bad: str
+) -> None:
+    for place in range(bad.startswith("oops"), 4):
+        lines = [f'{{"a": {n}}}{after}' for n in range(4)]
+        lines[place] = bad
+        data = "\n".join([*lines, ""]).encode()
+        found = parse(connection, tmp_path, data, {"a": "int64"})
+        if after and bad == '{"a": 2},':
+            assert len(found.rows) == 4
+            continue
+        # Between values, stray text spoils the one before it.
+        spoiled = bool(after) and bad.startswith("oops")
+        assert (len(found.rows), len(found.rejects)) == (3 - spoiled, 1), (place, data)
 
 
 def test_what_is_no_object_is_rejected_in_an_array(
