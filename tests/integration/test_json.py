@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from quarterlake.domain.reading import EVIDENCE
+from quarterlake.processing.inspecting import inspect_path
 from quarterlake.processing.json_forms import form_of_objects
 from quarterlake.processing.json_marks import Marks, find_marks
 from quarterlake.processing.json_pieces import pieces
@@ -22,6 +24,8 @@ from quarterlake.processing.json_records import (
     one_a_line,
 )
 from quarterlake.processing.json_scan import json_text
+from tests.integration.conftest import LakeTarget
+from tests.integration.lakes import Scene, names
 from tests.integration.test_formats import opened_connection, parse
 
 if TYPE_CHECKING:
@@ -362,10 +366,49 @@ def test_two_counts_and_the_places_agree(
         assert [places[n].raw for n in range(len(values))] == texts
 
 
-@pytest.mark.parametrize("data", [b"[]", b"[ ]\n", b"{}", b'{"a":1} junk\n', b"[1, 2]", b"[[1], [2]]"])
+@pytest.mark.parametrize(
+    "data",
+    [b"{}", b'{"a":1} junk\n', b"[1, 2]", b"[[1], [2]]", b"[", b"[]]", b"[]\n[]", b'{"data": ['],
+)
 def test_what_holds_no_record_is_said_plainly(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, data: bytes
 ) -> None:
     error = parse(connection, tmp_path, data, {"a": "int64"}).document.error
     assert error is not None
     assert "nothing in it is a JSON object with a field" in error
+
+
+EMPTY = [
+    b"[]",
+    b"\xef\xbb\xbf[ ]\n",
+    b'{"data":[]}',
+    b'{"count": 0, "next": null, "data": [\n]}\n',
+    b'{"sales": []}',
+]
+
+
+@pytest.mark.parametrize("data", EMPTY)
+def test_an_array_without_records_is_a_file_of_none(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, data: bytes
+) -> None:
+    document = parse(connection, tmp_path, data, {"a": "int64"}).document
+    assert (document.error, document.records, document.missing, document.drift) == (None, 0, (), ())
+    found = inspect_path(tmp_path / "raw", EVIDENCE, first=5)
+    assert (found.records, found.columns, found.types, found.rejects) == (0, (), {}, [])
+
+
+@pytest.mark.parametrize("data", EMPTY)
+def test_a_month_without_records_is_not_refused(tmp_path: Path, data: bytes) -> None:
+    """Whether it comes first, when nothing says what columns there will be, or later."""
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")))
+    scene.put("sales_2026-01.json", data)
+    first = scene.run()
+    assert (first.refused, first.contract) == ({}, None)
+    for month in ("2026-02", "2026-03"):
+        scene.put(f"sales_{month}.json", json.dumps([{"id": 7, "amount": 1.5}]).encode())
+    scene.put("sales_2026-04.json", data + b" ")
+    outcome = scene.run()
+    assert outcome.refused == {}
+    assert [(entry.records, entry.accepted) for entry in outcome.entries] == [(0, 0), (1, 1), (1, 1), (0, 0)]
+    assert not outcome.drift
+    assert names(outcome.published) == ["sales@2026-Q1.1"]
