@@ -114,6 +114,31 @@ def test_a_broken_line_is_rejected_alone_whether_lines_end_with_commas_or_not(
         assert (len(found.rows), len(found.rejects)) == (3 - spoiled, 1), (place, data)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_an_escape_for_half_a_character_is_said_in_each_form(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, form: str
+) -> None:
+    long = "x" * 70_000
+    values = [
+        "\ud83d",
+        "\udc00!",
+        "\ud83d\ude00",
+        ["\ud83dA"],
+        long + "\ud83d",
+        "MARK",
+        "\\ud83d",
+        long + "MARK\udc00",
+    ]
+    records = [{"a": n, "b": value} for n, value in enumerate(values)]
+    text = FORMS[form](records).replace('MARK"', '" oops').replace("MARK", "\\u12")
+    found = parse(connection, tmp_path, text.encode(), {"a": "int64", "b": "string"})
+    assert [a for a, _ in found.rows] == [2, 6]
+    half, broken = "an escape for half a character (a lone surrogate)", "not a JSON object"
+    assert [reject["reason"] for reject in found.rejects] == [half, half, half, half, broken, broken]
+    assert found.document.reject_counts == {half: 4, broken: 2}
+    assert inspect_path(tmp_path / "raw", EVIDENCE, first=9).reject_counts == {half: 4, broken: 2}
+
+
 def test_what_is_no_object_is_rejected_in_an_array(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
