@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from quarterlake.domain.reading import EVIDENCE
+from quarterlake.processing.inspecting import inspect_path
 from quarterlake.processing.json_forms import form_of_objects
 from quarterlake.processing.json_marks import Marks, find_marks
 from quarterlake.processing.json_pieces import pieces
@@ -22,6 +24,8 @@ from quarterlake.processing.json_records import (
     one_a_line,
 )
 from quarterlake.processing.json_scan import json_text
+from tests.integration.conftest import LakeTarget
+from tests.integration.lakes import Scene, names
 from tests.integration.test_formats import opened_connection, parse
 
 if TYPE_CHECKING:
@@ -37,6 +41,10 @@ FORMS: dict[str, Callable[[Sequence[object]], str]] = {
     "array": json.dumps,
     "pretty array": lambda records: json.dumps(records, indent=2),
     "array with a last comma": lambda records: "[" + "".join(f"{json.dumps(r)},\n" for r in records) + "]",
+    "a comma after each line": lambda records: "".join(f"{json.dumps(r)},\n" for r in records),
+    "a comma between lines": lambda records: ",\r\n".join(map(json.dumps, records)),
+    "a comma before each line": lambda records: "\n, ".join(map(json.dumps, records)) + "\n",
+    "commas": lambda records: ", ".join(map(json.dumps, records)) + ",",
     "values without a space": lambda records: "".join(map(json.dumps, records)),
     "pretty values": lambda records: "\n".join(json.dumps(r, indent=1) for r in records),
     "wrapped": lambda records: json.dumps({"count": len(records), "data": records, "next": None}),
@@ -75,6 +83,60 @@ def test_a_broken_record_is_rejected_alone_with_its_place(
     assert text[reject["byte_offset"] :].startswith(reject["raw"])
     assert "oops" in reject["raw"]
     assert reject["line"] == text[: reject["byte_offset"]].count("\n") + 1
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", [",", ",\n", "", "\n"])
+@pytest.mark.parametrize("count", [1, 2, 3, 40])
+def test_lines_that_end_with_a_comma_are_values(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, count: int, last: str, line_end: str
+) -> None:
+    text = ",\n".join(json.dumps({"a": n}) for n in range(count)) + last
+    found = parse(connection, tmp_path, text.replace("\n", line_end).encode(), {"a": "int64"})
+    assert found.rows == [(n,) for n in range(count)]
+
+
+@pytest.mark.parametrize("bad", ['{"a": 2, "b":', '{"a": 2},', '{"a": 2, "b": {"c": 1},', "oops", "oops,"])
+@pytest.mark.parametrize("after", ["", ","])
+def test_a_broken_line_is_rejected_alone_whether_lines_end_with_commas_or_not(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, after: str, bad: str
+) -> None:
+    for place in range(bad.startswith("oops"), 4):
+        lines = [f'{{"a": {n}}}{after}' for n in range(4)]
+        lines[place] = bad
+        data = "\n".join([*lines, ""]).encode()
+        found = parse(connection, tmp_path, data, {"a": "int64"})
+        if after and bad == '{"a": 2},':
+            assert len(found.rows) == 4
+            continue
+        # Between values, stray text spoils the one before it.
+        spoiled = bool(after) and bad.startswith("oops")
+        assert (len(found.rows), len(found.rejects)) == (3 - spoiled, 1), (place, data)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_escape_for_half_a_character_is_said_in_each_form(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, form: str
+) -> None:
+    long = "x" * 70_000
+    values = [
+        "\ud83d",
+        "\udc00!",
+        "\ud83d\ude00",
+        ["\ud83dA"],
+        long + "\ud83d",
+        "MARK",
+        "\\ud83d",
+        long + "MARK\udc00",
+    ]
+    records = [{"a": n, "b": value} for n, value in enumerate(values)]
+    text = FORMS[form](records).replace('MARK"', '" oops').replace("MARK", "\\u12")
+    found = parse(connection, tmp_path, text.encode(), {"a": "int64", "b": "string"})
+    assert [a for a, _ in found.rows] == [2, 6]
+    half, broken = "an escape for half a character (a lone surrogate)", "not a JSON object"
+    assert [reject["reason"] for reject in found.rejects] == [half, half, half, half, broken, broken]
+    assert found.document.reject_counts == {half: 4, broken: 2}
+    assert inspect_path(tmp_path / "raw", EVIDENCE, first=9).reject_counts == {half: 4, broken: 2}
 
 
 def test_what_is_no_object_is_rejected_in_an_array(
@@ -329,10 +391,49 @@ def test_two_counts_and_the_places_agree(
         assert [places[n].raw for n in range(len(values))] == texts
 
 
-@pytest.mark.parametrize("data", [b"[]", b"[ ]\n", b"{}", b'{"a":1} junk\n', b"[1, 2]", b"[[1], [2]]"])
+@pytest.mark.parametrize(
+    "data",
+    [b"{}", b'{"a":1} junk\n', b"[1, 2]", b"[[1], [2]]", b"[", b"[]]", b"[]\n[]", b'{"data": ['],
+)
 def test_what_holds_no_record_is_said_plainly(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, data: bytes
 ) -> None:
     error = parse(connection, tmp_path, data, {"a": "int64"}).document.error
     assert error is not None
     assert "nothing in it is a JSON object with a field" in error
+
+
+EMPTY = [
+    b"[]",
+    b"\xef\xbb\xbf[ ]\n",
+    b'{"data":[]}',
+    b'{"count": 0, "next": null, "data": [\n]}\n',
+    b'{"sales": []}',
+]
+
+
+@pytest.mark.parametrize("data", EMPTY)
+def test_an_array_without_records_is_a_file_of_none(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, data: bytes
+) -> None:
+    document = parse(connection, tmp_path, data, {"a": "int64"}).document
+    assert (document.error, document.records, document.missing, document.drift) == (None, 0, (), ())
+    found = inspect_path(tmp_path / "raw", EVIDENCE, first=5)
+    assert (found.records, found.columns, found.types, found.rejects) == (0, (), {}, [])
+
+
+@pytest.mark.parametrize("data", EMPTY)
+def test_a_month_without_records_is_not_refused(tmp_path: Path, data: bytes) -> None:
+    """Whether it comes first, when nothing says what columns there will be, or later."""
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")))
+    scene.put("sales_2026-01.json", data)
+    first = scene.run()
+    assert (first.refused, first.contract) == ({}, None)
+    for month in ("2026-02", "2026-03"):
+        scene.put(f"sales_{month}.json", json.dumps([{"id": 7, "amount": 1.5}]).encode())
+    scene.put("sales_2026-04.json", data + b" ")
+    outcome = scene.run()
+    assert outcome.refused == {}
+    assert [(entry.records, entry.accepted) for entry in outcome.entries] == [(0, 0), (1, 1), (1, 1), (0, 0)]
+    assert not outcome.drift
+    assert names(outcome.published) == ["sales@2026-Q1.1"]

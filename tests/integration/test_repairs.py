@@ -197,6 +197,23 @@ def test_an_export_has_the_trace_the_reason_the_raw_text_and_the_cells(scene: Sc
     assert rows[1]["sold_at"] == "soon"
 
 
+@pytest.mark.parametrize("form", ["{}", "[{}]"])
+def test_a_name_that_stands_twice_leaves_its_cell_empty(tmp_path: Path, form: str) -> None:
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")))
+    columns = (("id", "int64"), ("same", "string"), ("n.x", "int64"), ("kept", "string"), ("list", "string"))
+    scene.declare(contract_yaml(columns, gates=ALLOWED))
+    record = (
+        '{"id": 1, "same": "a", "id": 2, "same": "a", "n": {"x": 1, "x": 3, "x": 1}, "kept": "b", '
+        '"list": [{"y": 1, "y": 2}]}'
+    )
+    scene.put("sales_2026-02.json", form.format(record).encode())
+    scene.run()
+    _, [row] = exported(scene)
+    assert row["_reason"] == "two fields of one name in one JSON object"
+    assert [row[name] for name, _ in columns] == ["", "a", "", "b", ""]
+    assert row["_raw"] == record
+
+
 def test_a_replay_makes_revision_2_of_its_quarter_and_of_that_one_only(scene: Scene) -> None:
     scene.put("sales_2025-10.csv", as_csv(month("2025-10")))
     scene.put("sales_2025-11.csv", as_csv(month("2025-11")))

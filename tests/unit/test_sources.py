@@ -114,6 +114,63 @@ def test_what_is_no_data_is_refused_by_name(tmp_path: Path, data: bytes, said: s
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
+PAGE = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<hr></body>\r\n</html>\r\n"
+XML = '<?xml version="1.0" encoding="UTF-8"?>\n<sales>\n  <sale id="1"/>\n</sales>\n'
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (PAGE, "an HTML page"),
+        (PAGE[:-30], "an HTML page"),
+        ("<html>Bad Gateway, try later</html>\n", "an HTML page"),
+        ("\n <!-- saved --> <!doctype html><p>a,b", "an HTML page"),
+        ('<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN">\n<title>a</title>', "an HTML page"),
+        ("<HTML lang='a>b'>\n\t<BODY>x", "an HTML page"),
+        (XML, "an XML document"),
+        (XML[:-20], "an XML document"),
+        ("<?xml version='1.0'?>", "an XML document"),
+        (
+            "<?xml version='1.0'?>\n<!-- a --><?xml-stylesheet href='a'?>\n<a>1</a>\n<!-- b -->\n",
+            "an XML document",
+        ),
+        ("<!DOCTYPE sales [<!ENTITY a 'b'>]>\n<sales/>", "an XML document"),
+        ("<sales>\n<sale a='1,2'/>\n</sales>\n<!-- end -->\n", "an HTML or XML document"),
+        ("<table border=1><tr><td><table></table></td></tr></TABLE>", "an HTML or XML document"),
+        ("<a>" + "<b>1,2</b>\n" * 20_000 + "</a>\n", "an HTML or XML document"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_html_and_xml_are_no_tables(tmp_path: Path, data: str, said: str, encoding: str) -> None:
+    for sent in (data.encode(encoding), gzip.compress(data.encode(encoding))):
+        with pytest.raises(UnreadableFileError, match=rf"^sales\.csv is {said}, no table that quarterlake"):
+            plain(tmp_path, sent)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"<id>,<name>\n1,x\n",
+        b"<html>,<body>\n1,x\n",
+        b"<html>\t<body>\n1\tx\n",
+        b"<html>\n1\n",
+        b"<5,3\n<6,4\n",
+        b"a\n<5\n",
+        b"<b>x</b>,<b>y</b>\n<b>z</b>,<b>w</b>\n",
+        b"<b>x</b>\n<b>y</b>\n",
+        b"<br/>,1\n<br/>,2\n",
+        b"<p>one\n<p>two\n",
+        b"<?xml version='1.0'?><a/>\t5\n<?xml version='1.0'?><a/>\t6\n",
+        b"<?xml>,b\n1,2\n",
+        b"<doctype>,b\n1,2\n",
+        b"<@mail>,b\n1,2\n",
+        b"<a>" + b"1,2\n" * 20_000,
+    ],
+)
+def test_a_table_may_begin_like_html(tmp_path: Path, data: bytes) -> None:
+    assert plain(tmp_path, data) == (Format.DELIMITED, "none", "utf-8", data)
+
+
 @pytest.mark.parametrize(
     "data", [b"PK,name\n1,x\n", b"a\x01b\x02\n1\x012\x02\n", b"a,b\n1,\x03\x04\x05\x06\n"]
 )

@@ -43,7 +43,8 @@ def draft_contract(
     """
     stamped = [(manifest, stamp_of(manifest)) for manifest in manifests]
     taken = zip(manifests, parsing.engine.sample(stamped, records), strict=True)
-    by_landing = {manifest.sequence: sample for manifest, sample in taken if sample.error is None}
+    # A file without columns, which has no records, says nothing of them.
+    by_landing = {manifest.sequence: sample for manifest, sample in taken if sample.columns}
     samples = _related(list(by_landing.values()))
     draft = contract_of(dataset, samples, lambda unsure: parsing.engine.evidence(live, unsure))
     if draft is None:

@@ -102,7 +102,7 @@ def inspect_file(
         how={key: text for key, text in decided.items() if not key.startswith(_WHY)} | _time_of(held, name),
         why={key.removeprefix(_WHY): text for key, text in decided.items() if key.startswith(_WHY)},
         columns=tuple(column.spelled or column.name for column in relation.columns),
-        types=_said(held),
+        types=_said(held) if contract or relation.columns else {},
         header=relation.dialect is None or relation.dialect.header,
         records=document.records,
         shown=tuple(sources[column.name] for column in document.columns),
@@ -175,8 +175,9 @@ def _said(contract: Contract) -> dict[str, ColumnReading]:
 
 
 def all_text(relation: Relation) -> Contract:
-    """A contract under which every value of a file is text."""
-    columns = (Column(_FOLDED.format(at), STRING, column.name) for at, column in enumerate(relation.columns))
+    """A contract under which every value of a file is text; of a column that is not there where the file has none."""
+    names = [column.name for column in relation.columns] or [""]
+    columns = (Column(_FOLDED.format(at), STRING, name) for at, name in enumerate(names))
     return Contract("inspected", tuple(columns))
 
 

@@ -67,7 +67,8 @@ def find_fields(
 ) -> JsonFields:
     """The fields over all records of a reader.
 
-    An object whose path is an `expected` column stays JSON text. Raises UnreadableFileError for none or too many.
+    An object whose path is an `expected` column stays JSON text. There are none where there is no record, not even a broken one. Raises
+    UnreadableFileError for records without a field, and for too many fields.
     """
     records = f"(SELECT json FROM {reader} WHERE json_type(json) = 'OBJECT')"
     # Read once: few records differ in their keys, so that lists of them are few too.
@@ -97,15 +98,20 @@ def find_fields(
             level += [JsonField((*parent.path, key)) for key in inner]
         fields += level
     twice = bool(twice) or _any_twice(connection, records, objects)
-    if not fields:
-        raise UnreadableFileError(
-            f"{name} begins like JSON, but nothing in it is a JSON object with a field. Send objects, one a line or in one array."
-        )
+    if not fields and rows(connection, f"SELECT 1 FROM {reader} LIMIT 1"):
+        raise no_object(name)
     if len(fields) > MAX_COLUMNS:
         raise UnreadableFileError(
             f"{name} has more than {MAX_COLUMNS} fields over all its records. Send fewer, or keys that vary as values."
         )
     return JsonFields(tuple(sorted(fields, key=lambda f: f.path)), tuple(objects), bool(twice), tuple(maps))
+
+
+def no_object(name: str) -> UnreadableFileError:
+    """The error for a file that holds no object that a column could be made of."""
+    return UnreadableFileError(
+        f"{name} begins like JSON, but nothing in it is a JSON object with a field. Send objects, one a line or in one array."
+    )
 
 
 def _inside(

@@ -24,6 +24,9 @@ _FLAT = rb"(?:" + STRING + rb'|\{[^{}]*+\}|\[[^][]*+\]|[^][{}",\s]++)'
 _AFTER = rb"(?:\s*+,\s*+" + STRING + rb"\s*+:\s*+" + _FLAT + rb")*+\s*+\}\s*+"
 """Further fields of an object, each flat, and its end."""
 
+_LINE_END = re.compile(rb"\}([ \t]*+,?[ \t\r]*+\n[\s,]*+)(?=\{)")
+"""What stands between two objects that are on lines of their own."""
+
 _RECORDS = frozenset(
     {"data", "records", "results", "rows", "value", "values", "entries", "documents", "hits"}
 )
@@ -78,11 +81,13 @@ def form_of_objects(name: str, path: Path) -> JsonForm:
         except UnevenError:
             return _broken(name, text)
         lines = b"\n" in text.data[text.start : min(end, text.start + _CHUNK)]
-        rest = text.skip_space(end)
+        rest = text.skip_between(end)
         if rest == len(text):
-            return _one_object(name, text, by_line=not lines)
+            return _one_object(name, text, by_line=not lines and b"," not in text.data[end:rest])
         next_on_line = b"\n" not in text.data[end:rest] and text.data[rest : rest + 1] == b"{"
-        return JsonForm(by_line=not lines and not next_on_line and not _marked(text, rest))
+        if lines or next_on_line or _parted_by_commas(text):
+            return JsonForm(by_line=False)
+        return JsonForm(by_line=not _marked(text, text.skip_space(end)))
 
 
 def unwrapped(path: Path, wrapper: Wrapper) -> Iterator[bytes]:
@@ -111,6 +116,13 @@ def _broken(name: str, text: JsonText) -> JsonForm:
     if len(filled) > 1:
         return JsonForm(by_line=False)
     return JsonForm(by_line=not _marked(text, text.start))
+
+
+def _parted_by_commas(text: JsonText) -> bool:
+    """Whether commas stand between most of the first objects that end and begin lines; one alone is a broken line of others."""
+    head = text.data[text.start : text.start + _CHUNK]
+    between = _LINE_END.findall(head)
+    return 2 * sum(b"," in one for one in between) > len(between)
 
 
 def _marked(text: JsonText, at: int) -> bool:

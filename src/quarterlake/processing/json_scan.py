@@ -81,6 +81,10 @@ class JsonText:
         """The place of the next byte that is no white space."""
         return _end(_SPACE, self.data, at)
 
+    def skip_between(self, at: int) -> int:
+        """The place of the next byte that is neither white space nor a comma."""
+        return _end(_BETWEEN, self.data, at)
+
     def end_of(self, at: int, stop: int | None = None) -> int:
         """The place after the value that begins here. Raises UnevenError where it has no end before `stop`."""
         self.let_go(at)
@@ -109,7 +113,7 @@ class JsonText:
 
     def _elements(self, at: int) -> Generator[tuple[int, int], None, int]:
         while True:
-            at = _end(_BETWEEN, self.data, at)
+            at = self.skip_between(at)
             mark = self.data[at : at + 1]
             if mark in (b"]", b""):
                 if not mark:
@@ -127,7 +131,7 @@ class JsonText:
             yield start, end
 
     def _values(self, at: int) -> Iterator[tuple[int, int]]:
-        while (at := _end(_BETWEEN, self.data, at)) < len(self.data):
+        while (at := self.skip_between(at)) < len(self.data):
             if self.data[at : at + 1] in (b"{", b"["):
                 end = self.end_of(at)
             else:

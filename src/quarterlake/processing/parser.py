@@ -27,6 +27,7 @@ from quarterlake.processing.drift import (
     without_misfits,
 )
 from quarterlake.processing.faults import reading
+from quarterlake.processing.json_fields import no_object
 from quarterlake.processing.misfits import Explained, explain_misfits
 from quarterlake.processing.rejects import survey_records, write_rejects
 from quarterlake.processing.relations import DROPPED, DROPPED_SCANS, Relation, SourceColumn, relation_of
@@ -116,6 +117,8 @@ def _parse(
     connection: DuckDBPyConnection, job: ParseJob, source: PlainSource, relation: Relation, scratch: Path
 ) -> ParseOutcome:
     contract = job.contract
+    if not relation.columns:
+        return _nothing(connection, job, source, relation)
     met = meet(job.name, relation, contract, ordered=source.format in _ORDERED)
     matched = met.matched
     check_matched(job, matched)
@@ -187,6 +190,17 @@ def clean_document(
         dialect=relation.described,
         drift=met.drift,
     )
+
+
+def _nothing(
+    connection: DuckDBPyConnection, job: ParseJob, source: PlainSource, relation: Relation
+) -> ParseOutcome:
+    """A file of no records, which says nothing of columns: none of the contract's is missing."""
+    if survey_records(connection, source, relation).records:
+        raise no_object(job.name)
+    met = Met({}, (), (), (), frozenset())
+    document = clean_document(job, relation, met, 0, {}, {})
+    return ParseOutcome(msgspec.structs.replace(document, missing=()), None, None)
 
 
 def _refuse_other_table(job: ParseJob, source: PlainSource, relation: Relation, *, blank: bool) -> None:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _LONGEST = 1 << 20
 """No more bytes than that of one record are put into a cell."""
 
+_UNSURE = object()
+"""The value of a name that stands twice in one object with different values."""
+
 
 @contextmanager
 def cutter(
@@ -102,7 +105,7 @@ def _fields(text: str, dialect: Dialect, places: dict[str, int]) -> dict[str, st
 
 def _json_cells(text: str, contract: Contract, parsed: ParsedFile) -> dict[str, str]:
     try:
-        found = json.loads(text, parse_int=str, parse_float=str)
+        found = json.loads(text, parse_int=str, parse_float=str, object_pairs_hook=_fields_of)
     except (ValueError, RecursionError):
         return {}
     if isinstance(found, dict):
@@ -111,7 +114,21 @@ def _json_cells(text: str, contract: Contract, parsed: ParsedFile) -> dict[str, 
         cells = {column.name: value for column, value in zip(parsed.columns, found, strict=True)}
     else:
         return {}
-    return {name: _text(value) for name, value in cells.items() if value is not None}
+    return {name: _text(value) for name, value in cells.items() if value is not None and _is_sure(value)}
+
+
+def _fields_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's fields; which of different values of one name is meant would be a guess."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        found[name] = value if found.setdefault(name, value) == value else _UNSURE
+    return found
+
+
+def _is_sure(value: Any) -> bool:
+    if isinstance(value, (dict, list)):
+        return all(map(_is_sure, value.values() if isinstance(value, dict) else value))
+    return value is not _UNSURE
 
 
 def _at(record: dict[str, Any], source: str) -> Any:

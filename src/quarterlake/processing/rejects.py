@@ -8,6 +8,7 @@ import msgspec
 
 from quarterlake.domain.errors import MisreadError, UnreadableFileError
 from quarterlake.processing.cutting import STRAY, TOO_LONG
+from quarterlake.processing.json_halves import HALF, halved_records
 from quarterlake.processing.json_records import (
     count_array_json,
     count_broken_json,
@@ -161,18 +162,16 @@ def _rejects(
     if not found.by_column:
         return
     connection.execute(f"SELECT ordinal, failing, _raw FROM {MISFITS} ORDER BY ordinal")
-    while batch := [Misfit(*row) for row in connection.fetchmany(_BATCH)]:
-        places = _locate(source, relation, surveyed, [misfit.ordinal for misfit in batch], dropped)
-        for misfit in batch:
-            place = places.get(misfit.ordinal)
-            yield _reject(
-                source,
-                place,
-                found.column(misfit.failing),
-                found.reason(misfit.failing),
-                _shown(misfit, found),
-                misfit.ordinal,
-            )
+    with halved_records(source) as is_halved:
+        while batch := [Misfit(*row) for row in connection.fetchmany(_BATCH)]:
+            places = _locate(source, relation, surveyed, [misfit.ordinal for misfit in batch], dropped)
+            for misfit in batch:
+                place = places.get(misfit.ordinal)
+                reason = found.reason(misfit.failing)
+                if misfit.failing == BROKEN and place is not None and is_halved(misfit.ordinal, place):
+                    reason = HALF
+                column, shown = found.column(misfit.failing), _shown(misfit, found)
+                yield _reject(source, place, column, reason, shown, misfit.ordinal)
 
 
 def _dropped_rejects(

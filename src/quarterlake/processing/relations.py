@@ -10,7 +10,7 @@ from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.processing.cutting import LONGEST
 from quarterlake.processing.dialect import Dialect, find_dialect, unique_names
 from quarterlake.processing.faults import reading as duckdb_reading
-from quarterlake.processing.json_fields import JsonField, find_fields
+from quarterlake.processing.json_fields import JsonField, find_fields, no_object
 from quarterlake.processing.json_marks import Marks, find_marks
 from quarterlake.processing.json_records import one_a_line
 from quarterlake.processing.json_scan import json_text
@@ -61,7 +61,9 @@ class SourceColumn:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """`sql` stands after FROM; `broken` is a condition that a row is no record (a line that is no JSON object).
+    """`sql` stands after FROM; without `columns` there is no record: JSON that holds none, as `[]`.
+
+    `broken` is a condition that a row is no record (a line that is no JSON object).
 
     `twice` is one that it has two fields of one name. `whole` is then an expression for the row's text. A delimited file has its `dialect`, and its `rewriting` where the
     careful path reads it; a JSON text that is broken as a whole has `marks`.
@@ -164,6 +166,8 @@ def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collect
                 lines.writelines(one_a_line(source.path, marks))
             reader = f"read_json_objects({literal(source.anew)}, {by_line})"
             found = find_fields(connection, source.name, reader, expected)
+            if not found.fields:
+                raise no_object(source.name) from None
     sql = f"(SELECT json, {json_texts('json', [field.pointer for field in found.fields])} AS texts FROM {reader})"
     names = unique_names([field.name for field in found.fields])
     columns = tuple(

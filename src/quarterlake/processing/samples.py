@@ -49,7 +49,8 @@ class Sample(msgspec.Struct, frozen=True):
 
     `natives` are types that the format itself gives; `unique` the columns whose value no two different records share; `times` the
     agreement with the file's name, where that has a timestamp, by column and format of time that could read it; `tokens` the texts
-    found that stand for a missing value. `error` says why the file cannot be read.
+    found that stand for a missing value. `error` says why the file cannot be read. A file without a record
+    may have no columns either.
     """
 
     columns: Mapping[str, Evidence] = msgspec.field(default_factory=dict)
@@ -77,12 +78,15 @@ def sample_file(
     """
     try:
         with plain_source(name, raw, scratch, written) as source, reading(name, source.path):
+            relation = relation_of(connection, source, (), written)
+            if not relation.columns:
+                return Sample()
             return read_either_way(
                 source,
-                relation_of(connection, source, (), written),
+                relation,
                 written,
                 scratch,
-                lambda relation: _sample(connection, relation, records, stamp),
+                lambda either: _sample(connection, either, records, stamp),
                 at_most=records,
             )
     except UnreadableFileError as refused:

@@ -21,6 +21,7 @@ from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.processing.encodings import Encoding, Recoding, find_encoding
 from quarterlake.processing.json_forms import form_of_objects, unwrapped
+from quarterlake.processing.markup import markup_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -139,9 +140,17 @@ def _format(name: str, path: Path, head: bytes) -> Format:
         )
     if b"\x00" in head or _is_noise(head):
         raise _no_table(name, "binary")
+    if text.startswith(b"<") and (what := markup_of(text, _tail(path))):
+        raise _no_table(name, what)
     if re.match(rb'\[\s*([{\]\["]|-?[0-9]|(true|false|null)\b|$)', text):
         return Format.JSON_ARRAY
     return Format.NDJSON if re.match(rb'\{\s*["}]', text) else Format.DELIMITED
+
+
+def _tail(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, io.SEEK_END) - _HEAD))
+        return file.read()
 
 
 def _no_table(name: str, what: str) -> UnreadableFileError:
