@@ -382,7 +382,22 @@ def gate(fields: str) -> str:
             document("name: a, logicalType: numbr, physicalType: BIGINT"),
             "schema[0].properties[0] (a): logicalType 'numbr' is unknown",
         ),
-        (document("name: a"), "schema[0].properties[0] (a): it has no type"),
+        (
+            document("name: a"),
+            "schema[0].properties[0] (a): it has no type; add logicalType, one of string, ",
+        ),
+        (
+            document("name: a, physicalType: BIGNIT"),
+            "schema[0].properties[0] (a): physicalType BIGNIT is not known; write bigint, or add logicalType, one of ",
+        ),
+        (
+            document("name: a, physicalType: 'DECMAL(18,2)'"),
+            "schema[0].properties[0] (a): physicalType DECMAL(18,2) is not known; write decimal(18,2), or add ",
+        ),
+        (
+            document("name: a, physicalType: GEOGRAPHY"),
+            "schema[0].properties[0] (a): physicalType GEOGRAPHY is not known; write one of boolean, int64, ",
+        ),
         (
             document("name: a, logicalType: integer, requird: true"),
             "schema[0].properties[0] (a): key 'requird' is unknown; write required, or move ",
