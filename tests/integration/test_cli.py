@@ -28,7 +28,7 @@ VERBS = (
 )
 MONTHS = ("2025-01", "2025-02", "2025-03")
 RELEASE = "sales@2025-Q1.1"
-RUN_KEYS = {"lake", "ingest", "datasets", "releases"}
+RUN_KEYS = {"lake", "notes", "ingest", "datasets", "releases"}
 SECRET = "s3cr3t-that-nobody-may-see"  # noqa: S105 - not one
 
 
@@ -267,6 +267,25 @@ def test_looking_makes_no_lake(blank: Desk) -> None:
     for verb in ("status", "releases", "ledger", "rejects"):
         assert blank.ql(verb, "--json").code == 0
     assert not (blank.root / "lake").exists()
+
+
+def test_files_among_the_contracts_that_are_not_in_force_are_noted(desk: Desk) -> None:
+    shown = desk.ql("contract", "infer", "sales").out
+    assert desk.ql("status", "--json").document["notes"] == []
+    folder = desk.root / "contracts"
+    folder.mkdir()
+    for name in ("sales.odcs.yaml", "sales.yaml", "orders.odcs.yaml", "README.md", ".hidden", "x.odcs.yaml~"):
+        (folder / name).write_text(shown)
+    expected = [
+        "contracts/orders.odcs.yaml is not in force: no data set orders has landed. There are: sales.",
+        "contracts/sales.yaml is not read: a contract's name is <dataset>.odcs.yaml. Rename it, or move it away.",
+    ]
+    for verb in (("run", "source"), ("process",), ("validate",), ("publish",), ("status",)):
+        document, plain = desk.ql(*verb, "--json"), desk.ql(*verb)
+        assert (document.code, document.document["notes"]) == (0, expected)
+        assert [line for line in plain.out.splitlines() if "note: " in line] == [
+            f"note: {note}" for note in expected
+        ]
 
 
 def test_a_written_contract_reads_back_unchanged_and_changes_no_release(desk: Desk) -> None:
