@@ -488,6 +488,27 @@ def test_a_store_that_cannot_be_reached_gives_three(blank: Desk) -> None:
     assert SECRET not in done.out + done.err + doctor.out + doctor.err
 
 
+@pytest.mark.parametrize("lake", ["/proc/nope", "file.txt/lake", "file.txt", "readonly/lake"])
+def test_a_lake_that_cannot_be_made_gives_three_and_is_named(blank: Desk, lake: str) -> None:
+    (blank.root / "file.txt").touch()
+    mount = blank.root / "readonly"
+    mount.mkdir()
+    mounted = "readonly" in lake
+    if (
+        mounted
+        and subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", mount], check=False).returncode
+    ):
+        pytest.skip("mounting is not allowed here")
+    try:
+        done = blank.ql("run", "source", "--lake", lake)
+        one_line(done, 3, lake, "folder that this user may")
+        doctor = blank.ql("doctor", "--json", "--lake", lake)
+        assert (doctor.code, doctor.document["healthy"]) == (3, False)
+    finally:
+        if mounted:
+            subprocess.run(["umount", mount], check=True)
+
+
 def test_wrong_credentials_give_three_and_are_not_shown(blank: Desk, s3_server: S3Server) -> None:
     options = s3_server.environment | {"AWS_SECRET_ACCESS_KEY": SECRET}
     for arguments in (("run", "source"), ("doctor", "--json")):
