@@ -20,7 +20,8 @@ from quarterlake.domain.repairs import place_of
 from quarterlake.lake import documents, keys
 from quarterlake.lake.manifests import read_manifests
 from quarterlake.processing.building import drift_of, refusal_of
-from quarterlake.processing.contracts import declared_contract, in_force
+from quarterlake.processing.contract_files import declared_contract
+from quarterlake.processing.contracts import in_force
 from quarterlake.processing.curating import current_curation
 from quarterlake.processing.ledgers import file_entries, stood_for
 from quarterlake.publishing.releases import datasets_with_releases, releases_of
@@ -136,6 +137,7 @@ def lake_status(pipeline: Pipeline, dataset: str | None = None) -> dict[str, Any
     """The lake at a glance: one data set, or each, with its files, periods, waiting builds and releases."""
     return {
         "lake": pipeline.settings.lake,
+        "notes": pipeline.notes(),
         "datasets": [_dataset_status(pipeline, held) for held in chosen(pipeline, dataset)],
     }
 

@@ -27,7 +27,8 @@ from quarterlake.processing.building import (
     reject_counts,
     wanted_aggregates,
 )
-from quarterlake.processing.contracts import Settled, declared_contract, settle
+from quarterlake.processing.contract_files import declared_contract, idle_contracts
+from quarterlake.processing.contracts import Settled, settle
 from quarterlake.processing.curating import curate
 from quarterlake.processing.engines.duckdb import DuckDBEngine
 from quarterlake.processing.ledgers import file_entries, stood_for
@@ -151,6 +152,10 @@ class Pipeline:
             for name in names
             if keys.manifests(name) in {f"{name}/{folder}/" for folder in raw.list_folders(f"{name}/")}
         ]
+
+    def notes(self) -> list[str]:
+        """What the user should know and no data set's outcome tells: the files among the contracts that are in force for none."""
+        return idle_contracts(self.settings.contracts, self.datasets)
 
     def landings(self, dataset: str, contract: Contract | None = None) -> tuple[Landing, ...]:
         """All landings of a data set, resolved as its contract asks for."""

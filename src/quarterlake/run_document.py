@@ -37,11 +37,15 @@ def release_documents(releases: Sequence[Release]) -> list[dict[str, Any]]:
 
 
 def run_document(
-    ingested: IngestReport | None, outcomes: Sequence[DatasetOutcome], settings: Settings
+    ingested: IngestReport | None,
+    outcomes: Sequence[DatasetOutcome],
+    settings: Settings,
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """All that a run did; lists are whole."""
+    """All that a run did, and what else is to be noted; lists are whole."""
     return {
         "lake": settings.lake,
+        "notes": list(notes),
         "ingest": None
         if ingested is None
         else {

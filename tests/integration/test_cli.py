@@ -28,7 +28,7 @@ VERBS = (
 )
 MONTHS = ("2025-01", "2025-02", "2025-03")
 RELEASE = "sales@2025-Q1.1"
-RUN_KEYS = {"lake", "ingest", "datasets", "releases"}
+RUN_KEYS = {"lake", "notes", "ingest", "datasets", "releases"}
 SECRET = "s3cr3t-that-nobody-may-see"  # noqa: S105 - not one
 
 
@@ -269,6 +269,25 @@ def test_looking_makes_no_lake(blank: Desk) -> None:
     assert not (blank.root / "lake").exists()
 
 
+def test_files_among_the_contracts_that_are_not_in_force_are_noted(desk: Desk) -> None:
+    shown = desk.ql("contract", "infer", "sales").out
+    assert desk.ql("status", "--json").document["notes"] == []
+    folder = desk.root / "contracts"
+    folder.mkdir()
+    for name in ("sales.odcs.yaml", "sales.yaml", "orders.odcs.yaml", "README.md", ".hidden", "x.odcs.yaml~"):
+        (folder / name).write_text(shown)
+    expected = [
+        "contracts/orders.odcs.yaml is not in force: no data set orders has landed. There are: sales.",
+        "contracts/sales.yaml is not read: a contract's name is <dataset>.odcs.yaml. Rename it, or move it away.",
+    ]
+    for verb in (("run", "source"), ("process",), ("validate",), ("publish",), ("status",)):
+        document, plain = desk.ql(*verb, "--json"), desk.ql(*verb)
+        assert (document.code, document.document["notes"]) == (0, expected)
+        assert [line for line in plain.out.splitlines() if "note: " in line] == [
+            f"note: {note}" for note in expected
+        ]
+
+
 def test_a_written_contract_reads_back_unchanged_and_changes_no_release(desk: Desk) -> None:
     shown = desk.ql("contract", "infer", "sales").out
     assert desk.ql("contract", "infer", "sales", "--write").code == 0
@@ -467,6 +486,27 @@ def test_a_store_that_cannot_be_reached_gives_three(blank: Desk) -> None:
     assert (doctor.code, doctor.document["healthy"]) == (3, False)
     assert all(not zone["reachable"] and zone["problem"] for zone in doctor.document["zones"])
     assert SECRET not in done.out + done.err + doctor.out + doctor.err
+
+
+@pytest.mark.parametrize("lake", ["/proc/nope", "file.txt/lake", "file.txt", "readonly/lake"])
+def test_a_lake_that_cannot_be_made_gives_three_and_is_named(blank: Desk, lake: str) -> None:
+    (blank.root / "file.txt").touch()
+    mount = blank.root / "readonly"
+    mount.mkdir()
+    mounted = "readonly" in lake
+    if (
+        mounted
+        and subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", mount], check=False).returncode
+    ):
+        pytest.skip("mounting is not allowed here")
+    try:
+        done = blank.ql("run", "source", "--lake", lake)
+        one_line(done, 3, lake, "folder that this user may")
+        doctor = blank.ql("doctor", "--json", "--lake", lake)
+        assert (doctor.code, doctor.document["healthy"]) == (3, False)
+    finally:
+        if mounted:
+            subprocess.run(["umount", mount], check=True)
 
 
 def test_wrong_credentials_give_three_and_are_not_shown(blank: Desk, s3_server: S3Server) -> None:

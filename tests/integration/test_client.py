@@ -13,6 +13,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -40,10 +41,10 @@ from tests.integration.test_service import QUARTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.integration.conftest import LakeTarget
 
+ROOT = Path(__file__).parents[2]
 SECRET = "ql_000000000000_" + "a" * 64
 HEAVY = ("duckdb", "deltalake", "obstore", "fastapi", "uvicorn", "typer", "sqlglot", "pyarrow", "pandas")
 
@@ -77,6 +78,19 @@ def kept(tmp_path: Path) -> list[str]:
 
 WHOLE = f"{hashlib.sha256(CONTENT).hexdigest()}.parquet"
 PART = WHOLE.replace(".parquet", ".part")
+
+
+def pull(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command line's download, in a folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "quarterlake.cli", "pull", *arguments],
+        env={"HOME": str(folder), "PYTHONPATH": str(ROOT / "src")} | environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def test_a_program_loads_what_was_published(tmp_path: Path, lake_target: LakeTarget) -> None:
@@ -116,15 +130,21 @@ def test_a_program_loads_what_was_published(tmp_path: Path, lake_target: LakeTar
             client.load("../etc")
         with Client(delivery.url, SECRET) as stranger, pytest.raises(KeyRefusedError):
             stranger.load("sales")
-        done = subprocess.run(
-            [sys.executable, "-m", "quarterlake.cli", "pull", "sales@2026-Q1.1", "--to", "pulled", "--json"],
-            env={"QUARTERLAKE_URL": delivery.url, "QUARTERLAKE_KEY": KEY, "HOME": str(tmp_path)},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        for options, keys, said in (
+            ([], {}, "None was sent: give it in QUARTERLAKE_KEY, or with --key."),
+            ([], {"QUARTERLAKE_KEY": SECRET}, "What was sent is QUARTERLAKE_KEY; give another there."),
+            (
+                ["--key", SECRET],
+                {"QUARTERLAKE_KEY": KEY},
+                "What was sent is that of --key; give another there.",
+            ),
+        ):
+            refused = pull(tmp_path, "sales", *options, QUARTERLAKE_URL=delivery.url, **keys)
+            assert (refused.returncode, refused.stdout) == (2, "")
+            assert refused.stderr.rstrip().endswith(said)
+            assert SECRET not in refused.stderr
+        access = {"QUARTERLAKE_URL": delivery.url, "QUARTERLAKE_KEY": KEY}
+        done = pull(tmp_path, "sales@2026-Q1.1", "--to", "pulled", "--json", **access)
         assert done.returncode == 0, done.stderr
         [file] = json.loads(done.stdout)["files"]
         assert (tmp_path / file["path"]).stat().st_size == file["size"]

@@ -74,6 +74,13 @@ def test_the_gates_are_those_that_the_readme_lists() -> None:
     ]
 
 
+def test_the_readme_s_downloads_send_a_key() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.findall(r"`([^`\n]*quarterlake pull [^`\n]*)`", text)
+    assert found
+    assert all(command.startswith("QUARTERLAKE_KEY=ql_… quarterlake pull ") for command in found)
+
+
 def test_the_contract_in_the_readme_reads() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     found = re.search(r"```yaml\n(apiVersion.*?)```", text, re.DOTALL)

@@ -239,6 +239,34 @@ def test_a_contract_says_how_its_columns_are_written(
 
 
 @pytest.mark.parametrize(
+    ("form", "skipped", "other"),
+    [
+        ("", "2026-03-29T02:30:00", "2026-02-30T02:30:00"),
+        ("d.M.yyyy H:mm", "29.3.2026 2:30", "30.2.2026 2:30"),
+        ("d.M.yyyy H:mm[ X]", "29.3.2026 2:30", "29.3.2026 2:30 +1"),
+    ],
+)
+def test_a_local_time_that_the_zone_skips_is_said_not_to_exist(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, form: str, skipped: str, other: str
+) -> None:
+    options = f', logicalTypeOptions: {{format: "{form}"}}' if form else ""
+    contract = (
+        CONTRACT[: CONTRACT.index("  - {name: at")]
+        + "  - {name: id, logicalType: integer}\n"
+        + f"  - {{name: at, logicalType: timestamp{options}}}\n"
+    )
+    good = [f"{day};{day}.1.2026 2:30" if form else f"{day};2026-01-{day}T02:30:00" for day in range(10, 20)]
+    rows = [*good, f"1;{skipped}", f"2;{other}", f"x;{skipped}"]
+    document, accepted = parsed(connection, tmp_path, contract, lines(*rows, header="id;at"))
+    assert len(accepted) == len(good)
+    assert document.reject_counts == {
+        "a local time that does not exist in Europe/Berlin, whose clocks skip it": 1,
+        f"not a timestamp as {form}" if form else "not a timestamp (ISO 8601, to the microsecond)": 1,
+        "not an integer of 64 bits": 1,
+    }
+
+
+@pytest.mark.parametrize(
     ("row", "accepted"),
     [
         ("2026-01-01T00:00:00.123456789", 0),

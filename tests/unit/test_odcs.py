@@ -202,7 +202,7 @@ def test_a_hand_written_document_needs_nothing_of_ours() -> None:
         document(
             "name: order_id, logicalType: integer, required: true, primaryKey: true",
             "name: ordered_at, physicalName: Ordered At, logicalType: timestamp, description: When.",
-            "name: email, logicalType: string, tags: [PII], unknownField: 1",
+            "name: email, logicalType: string, tags: [PII], businessName: E-mail",
         ),
         WHERE,
     )
@@ -218,6 +218,29 @@ def test_a_hand_written_document_needs_nothing_of_ours() -> None:
         key=("order_id",),
         key_declared=True,
     )
+
+
+def standard_keys(*definitions: str) -> set[str]:
+    """The keys that the standard's JSON schema (v3.2, which has all of v3.1) has in these of its definitions."""
+    schema = json.loads(resources.files("open_data_contract_standard").joinpath("schema.json").read_text())
+    found: set[str] = set()
+    for name in definitions:
+        part = schema["$defs"][name] if name else schema
+        found.update(part["properties"])
+        for rule in part.get("allOf", ()):
+            found.update(rule.get("then", {}).get("properties", ()))
+    return found
+
+
+def test_every_key_of_the_standard_is_taken() -> None:
+    item = dict.fromkeys(standard_keys("SchemaElement", "SchemaBaseProperty"))
+    content = dict.fromkeys(standard_keys("SchemaElement", "SchemaObject"))
+    whole = dict.fromkeys(standard_keys(""))
+    item |= {"name": "a", "logicalType": "string", "x-owner": "sales"}
+    content |= {"name": "orders", "properties": [item]}
+    whole |= {"schema": [content]}
+    assert {"items", "relationships", "physicalName"} < item.keys()
+    assert from_yaml(yaml.safe_dump(whole), WHERE).dataset == "orders"
 
 
 def test_the_least_document() -> None:
@@ -359,7 +382,46 @@ def gate(fields: str) -> str:
             document("name: a, logicalType: numbr, physicalType: BIGINT"),
             "schema[0].properties[0] (a): logicalType 'numbr' is unknown",
         ),
-        (document("name: a"), "schema[0].properties[0] (a): it has no type"),
+        (
+            document("name: a"),
+            "schema[0].properties[0] (a): it has no type; add logicalType, one of string, ",
+        ),
+        (
+            document("name: a, physicalType: BIGNIT"),
+            "schema[0].properties[0] (a): physicalType BIGNIT is not known; write bigint, or add logicalType, one of ",
+        ),
+        (
+            document("name: a, physicalType: 'DECMAL(18,2)'"),
+            "schema[0].properties[0] (a): physicalType DECMAL(18,2) is not known; write decimal(18,2), or add ",
+        ),
+        (
+            document("name: a, physicalType: GEOGRAPHY"),
+            "schema[0].properties[0] (a): physicalType GEOGRAPHY is not known; write one of boolean, int64, ",
+        ),
+        (
+            document("name: a, logicalType: integer, requird: true"),
+            "schema[0].properties[0] (a): key 'requird' is unknown; write required, or move ",
+        ),
+        (
+            document(A, "name: b, logicalType: string, clasification: pii"),
+            "schema[0].properties[1] (b): key 'clasification' is unknown; write classification, ",
+        ),
+        (
+            document("name: a, logicalType: string, PRIMARY_KEY: true"),
+            "schema[0].properties[0] (a): key 'PRIMARY_KEY' is unknown; write primaryKey, ",
+        ),
+        (
+            document(f"{A}, 1: 2"),
+            "schema[0].properties[0]: Expected `str`",
+        ),
+        (
+            document(A, at_object="    sensitivity: high\n"),
+            "schema[0] (orders): key 'sensitivity' is unknown; use one of id, name, ",
+        ),
+        (
+            document(A, root="customPropertys: []\n"),
+            "the document's top: key 'customPropertys' is unknown; write customProperties, ",
+        ),
         (
             document("name: a, physicalType: 'decimal(40,2)'"),
             "schema[0].properties[0] (a): physicalType decimal(40,2): a decimal has 1 to 38 digits",

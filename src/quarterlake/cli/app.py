@@ -84,7 +84,8 @@ def run(
         wanted = wishes(dataset, period, allow_incomplete=allow_incomplete)
         ingested = pipeline.ingest(source, archive)
         outcomes = [pipeline.publish(name, wanted) for name in pipeline.chosen(wanted)]
-    raise typer.Exit(report_run(ingested, outcomes, pipeline.settings, as_json=json))
+        notes = pipeline.notes()
+    raise typer.Exit(report_run(ingested, outcomes, pipeline.settings, notes, as_json=json))
 
 
 @app.command()
@@ -122,7 +123,8 @@ def process(
     with opened(lake, contracts, aggregates, engine) as pipeline:
         wanted = wishes(dataset, period, allow_incomplete=False)
         outcomes = [pipeline.process(name, wanted) for name in pipeline.chosen(wanted)]
-    raise typer.Exit(report_run(None, outcomes, pipeline.settings, as_json=json))
+        notes = pipeline.notes()
+    raise typer.Exit(report_run(None, outcomes, pipeline.settings, notes, as_json=json))
 
 
 @app.command()
@@ -143,7 +145,8 @@ def validate(
     with opened(lake, contracts, aggregates, engine) as pipeline:
         wanted = wishes(dataset, period, allow_incomplete=allow_incomplete)
         outcomes = [pipeline.validate(name, wanted) for name in pipeline.chosen(wanted)]
-    raise typer.Exit(report_run(None, outcomes, pipeline.settings, as_json=json))
+        notes = pipeline.notes()
+    raise typer.Exit(report_run(None, outcomes, pipeline.settings, notes, as_json=json))
 
 
 @app.command()
@@ -164,7 +167,8 @@ def publish(
     with opened(lake, contracts, aggregates, engine) as pipeline:
         wanted = wishes(dataset, period, allow_incomplete=allow_incomplete)
         outcomes = [pipeline.publish(name, wanted) for name in pipeline.chosen(wanted)]
-    raise typer.Exit(report_run(None, outcomes, pipeline.settings, as_json=json))
+        notes = pipeline.notes()
+    raise typer.Exit(report_run(None, outcomes, pipeline.settings, notes, as_json=json))
 
 
 @app.command()

@@ -34,7 +34,8 @@ def show(
     """Print the contract in force as ODCS YAML: the user's, else the newest inferred one."""
     from quarterlake.domain.errors import UsageError
     from quarterlake.domain.releases import checked_dataset_name
-    from quarterlake.processing.contracts import declared_contract, in_force
+    from quarterlake.processing.contract_files import declared_contract
+    from quarterlake.processing.contracts import in_force
 
     with opened(lake, contracts, None) as pipeline:
         checked_dataset_name(dataset)

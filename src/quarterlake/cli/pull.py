@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from quarterlake.client.client import Watcher
+    from quarterlake.settings import Settings
 
 
 def pull(
@@ -58,16 +59,19 @@ def pull(
     from quarterlake.settings import read_settings
 
     try:
-        from quarterlake.client import Client
+        from quarterlake.client import Client, KeyRefusedError
     except ImportError as missing:
         raise UsageError(
             f"pull needs more than is installed ({missing}). Install it with `pip install httpx`."
         ) from missing
     settings = read_settings({"QUARTERLAKE_URL": url, "QUARTERLAKE_KEY": key})
-    with Client(settings.pull.url, settings.pull.key, cache=settings.cache) as client:
-        release = client.release(name)
-        with _watcher(release.name) as watcher:
-            paths = client.download(release.name, to, aggregate=aggregate, watcher=watcher)
+    try:
+        with Client(settings.pull.url, settings.pull.key, cache=settings.cache) as client:
+            release = client.release(name)
+            with _watcher(release.name) as watcher:
+                paths = client.download(release.name, to, aggregate=aggregate, watcher=watcher)
+    except KeyRefusedError as refused:
+        raise KeyRefusedError(f"{refused} {_key_used(key, settings)}") from refused
     if as_json:
         files = [{"path": str(path), "size": path.stat().st_size} for path in paths]
         print_json(
@@ -80,6 +84,13 @@ def pull(
         return
     for path in paths:
         print(path)
+
+
+def _key_used(option: str | None, settings: Settings) -> str:
+    """Which key was sent, and how another is given."""
+    if settings.pull.key is None:
+        return "None was sent: give it in QUARTERLAKE_KEY, or with --key."
+    return f"What was sent is {'that of --key' if option is not None else 'QUARTERLAKE_KEY'}; give another there."
 
 
 @contextmanager

@@ -24,19 +24,30 @@ _LISTED = 20
 
 
 def report_run(
-    ingested: IngestReport | None, outcomes: Sequence[DatasetOutcome], settings: Settings, *, as_json: bool
+    ingested: IngestReport | None,
+    outcomes: Sequence[DatasetOutcome],
+    settings: Settings,
+    notes: Sequence[str] = (),
+    *,
+    as_json: bool,
 ) -> int:
-    """Print what a run did; return its exit code, 1 where a file was refused, a gate said no, or a period was not there."""
+    """Print what a run did, and notes; return its exit code, 1 where a file was refused, a gate said no, or a period was not there."""
     if as_json:
-        print_json(run_document(ingested, outcomes, settings))
+        print_json(run_document(ingested, outcomes, settings, notes))
     else:
-        _print_run(ingested, outcomes, settings)
+        _print_run(ingested, outcomes, settings, notes)
     return 0 if is_clean(ingested, outcomes) else 1
 
 
-def _print_run(ingested: IngestReport | None, outcomes: Sequence[DatasetOutcome], settings: Settings) -> None:
+def _print_run(
+    ingested: IngestReport | None,
+    outcomes: Sequence[DatasetOutcome],
+    settings: Settings,
+    notes: Sequence[str],
+) -> None:
     if ingested is not None:
         _print_ingest(ingested)
+    _list("note", notes, indent="")
     for outcome in outcomes:
         _print_outcome(outcome, settings)
     published = [release for outcome in outcomes for release in outcome.published]
@@ -137,11 +148,11 @@ def _print_next(dataset: str, rejected: int, *, drift: bool) -> None:
         print(f"  next: {'; '.join(steps)}")
 
 
-def _list(title: str, lines: Sequence[str]) -> None:
+def _list(title: str, lines: Sequence[str], indent: str = "  ") -> None:
     for line in lines[:_LISTED]:
-        print(f"  {title}: {printable(line)}")
+        print(f"{indent}{title}: {printable(line)}")
     if len(lines) > _LISTED:
-        print(f"  {title}: and {len(lines) - _LISTED} more (--json lists all)")
+        print(f"{indent}{title}: and {len(lines) - _LISTED} more (--json lists all)")
 
 
 def _print_releases(published: Sequence[Release], settings: Settings) -> None:
@@ -179,6 +190,7 @@ def _program_folder() -> str:
 
 def print_status(document: dict[str, Any]) -> None:
     """The status for people."""
+    _list("note", document["notes"], indent="")
     if not document["datasets"]:
         print(
             f"{document['lake']} holds no data set yet. `quarterlake run data_source` lands and publishes files."

@@ -2,7 +2,7 @@
 
 The standard's own fields say what they can; what they cannot is in custom properties `quarterlake.*`. They are written at the
 schema object, whose properties they speak of, and read there and at the root. A document that somebody else wrote needs none
-of them. Fields of the standard that a contract has no use for are ignored.
+of them. Fields of the standard that a contract has no use for are ignored; what is no field of it is refused, as it may be a slip.
 """
 
 import re
@@ -16,6 +16,7 @@ from quarterlake.domain.column_types import DATE, TIMESTAMP, ColumnType
 from quarterlake.domain.contract import Column, Contract, GateRule, Severity
 from quarterlake.domain.drift import NO_POLICIES, DriftPolicies, Evolution
 from quarterlake.domain.errors import ContractError
+from quarterlake.domain.odcs_keys import refuse_unknown_keys
 from quarterlake.domain.odcs_types import column_type, logical_type
 from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.domain.strict_yaml import MAX_BYTES, MAX_DEPTH, load
@@ -168,6 +169,8 @@ def from_yaml(text: str, where: str) -> Contract:
         )
     document = _convert(loaded, _Document, where)
     content = _only_object(document, where)
+    if isinstance(loaded, dict):
+        refuse_unknown_keys(loaded, where)
     properties = content.properties or []
     _refuse_misplaced(properties, where)
     columns = tuple(

@@ -6,6 +6,7 @@ import re
 
 from quarterlake.domain.column_types import BOOLEAN, DATE, FLOAT64, INT64, STRING, TIMESTAMP, ColumnType, Kind
 from quarterlake.domain.errors import ContractError
+from quarterlake.domain.wording import nearest
 
 _LOGICAL = {
     "string": STRING, "time": STRING, "object": STRING, "array": STRING, "map": STRING, "vector": STRING,
@@ -24,6 +25,7 @@ _PHYSICAL = {
     **dict.fromkeys(("timestamptz", "timestamp_ntz", "timestamp_ltz", "timestamp_tz", "datetime"), TIMESTAMP),
     "bool": BOOLEAN,
 }
+_OF_DIGITS = ("decimal", "numeric", "number")
 _PHYSICAL_FORM = re.compile(r"([a-z0-9_ ]+?) ?(?:\(([^()]*)\))?(?: with(?:out)?(?: local)? time zone)?")
 
 
@@ -50,8 +52,19 @@ def column_type(logical: str | None, physical: str | None, path: str) -> ColumnT
     if decided is not None:
         return decided
     if logical is None:
-        raise ContractError(f"{path}: it has no type; add logicalType, one of {', '.join(_LOGICAL)}.")
+        raise ContractError(f"{path}: {_no_type(physical)} logicalType, one of {', '.join(_LOGICAL)}.")
     return _LOGICAL[logical]
+
+
+def _no_type(physical: str | None) -> str:
+    """Why a property without a `logicalType` has no type, and what to do before one is added."""
+    if not physical:
+        return "it has no type; add"
+    meant = nearest(physical.partition("(")[0].strip(), (*_PHYSICAL, *_OF_DIGITS))
+    ours = ", ".join(str(kind) for kind in Kind if kind not in {Kind.NULL, Kind.DECIMAL})
+    types = meant or f"one of {ours}, decimal(18,2) or SQL's names for them"
+    types += "(18,2)" if meant in _OF_DIGITS else ""
+    return f"physicalType {physical} is not known; write {types}, or add"
 
 
 def physical_type(text: str) -> ColumnType | None:
@@ -68,7 +81,7 @@ def physical_type(text: str) -> ColumnType | None:
         raise ValueError(
             f"{text} does not say how many digits; write decimal(18,2)"
         )  # databases differ in what they take it for
-    if name in {"decimal", "numeric", "number"} and digits is not None:
+    if name in _OF_DIGITS and digits is not None:
         precision, _, scale = digits.partition(",")
         return ColumnType.parse(f"decimal({precision.strip()},{scale.strip() or 0})")
     return _PHYSICAL.get(name)

@@ -21,6 +21,7 @@ from quarterlake.lake.stores import (
     checked_prefix,
     cut_short,
     disk_errors,
+    make_folder,
     present,
 )
 
@@ -192,8 +193,7 @@ def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except FileNotFoundError:
-        with disk_errors(str(target.parent)):
-            target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         os.link(source, target)
 
 

@@ -195,6 +195,21 @@ def disk_errors(place: str) -> Iterator[None]:
         ) from error
 
 
+def make_folder(path: Path) -> None:
+    """Makes a folder with those above it, unless it is there.
+
+    Raises:
+        StoreUnavailableError, DiskFullError: it cannot be made, also where the system gives a missing file as the reason.
+    """
+    with disk_errors(str(path)):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:
+            raise StoreUnavailableError(
+                f"Cannot make the folder {path}: {error}. Name a lake below a folder that this user may write to."
+            ) from error
+
+
 class Scratch:
     """A folder of this process below `parent`, made when first asked for.
 
@@ -227,7 +242,7 @@ class Scratch:
         self._path = self._lock = None
 
     def _made(self) -> Path:
-        self._parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._parent)
         path = self._parent / secrets.token_hex(8)
         with self._exclusive():
             self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)

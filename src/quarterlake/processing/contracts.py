@@ -10,7 +10,7 @@ import msgspec
 from quarterlake.domain.column_types import FLOAT64, ColumnType, Kind
 from quarterlake.domain.contract import fingerprint
 from quarterlake.domain.drift import DriftKind, DriftPolicy, Evolution
-from quarterlake.domain.errors import ConflictError, ContractError
+from quarterlake.domain.errors import ConflictError
 from quarterlake.domain.inference import TYPED_SHARE, choose_dimensions, infer_type, plain, widened
 from quarterlake.domain.odcs import from_yaml, to_yaml
 from quarterlake.lake import keys
@@ -18,7 +18,6 @@ from quarterlake.processing.drafts import came_later, draft_contract, new_column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from quarterlake.domain.contract import Column, Contract
     from quarterlake.domain.landings import Landing
@@ -37,23 +36,6 @@ class Settled:
 
     contract: Contract
     parsed: Mapping[int, ParsedFile]
-
-
-def declared_contract(directory: Path, dataset: str) -> Contract | None:
-    """The user's contract `<dataset>.odcs.yaml`, None where there is none. Raises ContractError for one that does not read."""
-    path = directory / f"{dataset}.odcs.yaml"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as refused:
-        raise ContractError(f"{path} cannot be read: {refused}. Mend or remove it.") from refused
-    contract = from_yaml(text, str(path))
-    if contract.dataset != dataset:
-        raise ContractError(
-            f"{path} is for the data set {contract.dataset}, not {dataset}. Name its schema {dataset}, or rename the file."
-        )
-    return msgspec.structs.replace(contract, inferred=False, notes=())
 
 
 @dataclass(frozen=True, slots=True)

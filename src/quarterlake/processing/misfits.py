@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from quarterlake.domain.column_types import Kind
 from quarterlake.domain.periods import MAX_YEAR, MIN_YEAR
-from quarterlake.processing.casts import misfits, reason_for
+from quarterlake.processing.casts import cast_text, misfits, reason_for
 from quarterlake.processing.evidence import gather_evidence
 from quarterlake.processing.sql import identifier, literal, parquet, rows
 
@@ -26,6 +27,8 @@ MISFITS = "misfit_records"
 _NO_TIME, _NO_YEAR, BROKEN, TWICE = -1, -2, -3, -4
 _RULED = -10
 """What stands for the place of a failing column where none of them fails by itself."""
+_SKIPPED = 1 << 20
+"""Added to the place of a failing column whose value is a local time that the contract's zone skips."""
 
 
 class Misfit(NamedTuple):
@@ -49,6 +52,7 @@ class Explained:
     by_column: Mapping[int, int]
     time: str | None
     rules: Sequence[RowRule] = ()
+    zone: str = "UTC"
 
     @property
     def ruled(self) -> Mapping[int, int]:
@@ -66,7 +70,7 @@ class Explained:
             return None
         if failing <= _RULED:
             return self.rules[_RULED - failing].drift.column
-        return self.columns[failing].name if failing >= 0 else self.time
+        return self.columns[failing % _SKIPPED].name if failing >= 0 else self.time
 
     def reason(self, failing: int) -> str:
         """Why a record with this failing column was rejected."""
@@ -80,6 +84,8 @@ class Explained:
             return f"the record time is not in the years {MIN_YEAR} to {MAX_YEAR}"
         if failing < 0:
             return "no record time"
+        if failing >= _SKIPPED:
+            return f"a local time that does not exist in {self.zone}, whose clocks skip it"
         return reason_for(self.columns[failing].type, self.columns[failing].format)
 
 
@@ -89,15 +95,21 @@ def explain_misfits(
     columns: Sequence[Column],
     time: str | None,
     rules: Sequence[RowRule] = (),
+    zone: str = "UTC",
 ) -> Explained:
     """Find the first failing column of each flagged row of a staged file, and what the failing values look like.
 
-    `time` is the name of the record time's column, `rules` those for drift that reject records.
+    `time` is the name of the record time's column, `rules` those for drift that reject records, `zone` that of local times.
     """
     conditions = [
         misfits(identifier(column.name), f"_raw[{position}]", column.type, column.nulls) or "false"
         for position, column in enumerate(columns, start=1)
     ]
+    skips = " ".join(
+        f"WHEN {position} THEN {_added_if_skipped(f'_raw[{position}]', column)}"
+        for position, column in enumerate(columns, start=1)
+        if zone != "UTC" and column.type.kind is Kind.TIMESTAMP
+    )
     otherwise = (
         f"CASE WHEN {identifier(time)} IS NOT NULL THEN {_NO_YEAR} ELSE {_NO_TIME} END"
         if time
@@ -108,9 +120,10 @@ def explain_misfits(
         f"FROM {parquet(literal(staged), numbered=True)} WHERE _raw IS NOT NULL"
     )
     ruled = f"WHEN drift IS NOT NULL THEN {_RULED} - drift " if rules else ""
+    skipped = f" + CASE list_position(bad, true) {skips} ELSE 0 END" if skips else ""
     first = (
         f"CASE WHEN len(_raw) > {len(columns) + 1} THEN {TWICE} WHEN len(_raw) > {len(columns)} THEN {BROKEN} {ruled}"
-        "WHEN list_contains(bad, true) THEN list_position(bad, true) - 1 ELSE otherwise END"
+        f"WHEN list_contains(bad, true) THEN list_position(bad, true) - 1{skipped} ELSE otherwise END"
     )
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {MISFITS} AS SELECT ordinal, {first} AS failing, _raw, bad FROM ({flagged})"
@@ -119,7 +132,14 @@ def explain_misfits(
     found = rows(connection, f"SELECT failing, count(*), {any_bad} FROM {MISFITS} GROUP BY 1 ORDER BY 1")
     failed = [position for position in range(len(columns)) if any(row[position + 2] for row in found)]
     by_column = {int(str(row[0])): int(str(row[1])) for row in found}
-    return Explained(columns, _evidence(connection, columns, failed), by_column, time, rules)
+    return Explained(columns, _evidence(connection, columns, failed), by_column, time, rules, zone)
+
+
+def _added_if_skipped(text: str, column: Column) -> str:
+    """What to add for a text that is no time of the contract's zone: it would be one in UTC, whose clocks skip none."""
+    return (
+        f"CASE WHEN {cast_text(text, column.type, 'UTC', column.format)} IS NULL THEN 0 ELSE {_SKIPPED} END"
+    )
 
 
 def _evidence(

@@ -134,7 +134,9 @@ def _parse(
     months, nulls = _accepted(connection, staged, present)
     found = Explained.nothing()
     if int(str(staged_rows)) > sum(months.values()):
-        found = explain_misfits(connection, staged, present, contract.record_time, met.rules)
+        found = explain_misfits(
+            connection, staged, present, contract.record_time, met.rules, contract.timezone
+        )
         refuse_contradicted(connection, job.name, staged, present, found.misfits)
     refuse_swapped(connection, job.name, staged, contract, job.stamp, months)
     misfitting = [

@@ -82,6 +82,7 @@ def work(order: Order) -> None:
         settings = read_settings()
         with Pipeline(settings, now=datetime.now(UTC), progress=_Events(), run=order.run) as pipeline:
             ingested, outcomes = _perform(pipeline, order)
+            notes = pipeline.notes() if outcomes else []
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except TerminalError as refused:
         emit("refused", error=type(refused).__name__, message=str(refused)[:_LONGEST])
@@ -93,7 +94,7 @@ def work(order: Order) -> None:
         emit("log", text=traceback.format_exc())
         emit("failed", error=type(unexpected).__name__, message=str(unexpected)[:_LONGEST])
     else:
-        document = run_document(ingested, outcomes, settings)
+        document = run_document(ingested, outcomes, settings, notes)
         if is_clean(ingested, outcomes):
             emit("succeeded", result=document)
         else:
