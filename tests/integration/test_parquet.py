@@ -191,6 +191,24 @@ def test_a_wide_decimal_in_a_struct_or_a_list_is_refused(
     assert parse(connection, tmp_path, written(table), {"v": "int64"}).rows == [(1,)]
 
 
+def test_names_that_differ_in_case_alone_are_told_apart(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    found = parse(connection, tmp_path, written(pa.table({"A": [1], "a": [2], "b": [3]})), {"a": "int64"})
+    assert found.rows == [(2,)]
+
+
+@pytest.mark.parametrize("unit", ["ms", "us"])
+def test_times_beyond_the_calendar_are_rejects(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, unit: str
+) -> None:
+    table = pa.table({"id": [1, 2, 3], "at": pa.array([2**63 - 1, -(2**63) + 1, 0], pa.timestamp(unit))})
+    found = parse(connection, tmp_path, written(table), {"id": "int64", "at": "timestamp"})
+    assert found.document.error is None
+    assert [row[0] for row in found.rows] == [3]
+    assert len(found.rejects) == 2
+
+
 def test_structs_are_columns_by_their_path(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     values = pa.array([{"b": {"c d": 1, "l": ["x"]}, "e": "y"}, None, {"b": None, "e": None}])
     data = written(pa.table({"a": values}))

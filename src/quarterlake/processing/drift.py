@@ -71,11 +71,12 @@ def meet(name: str, relation: Relation, contract: Contract, *, ordered: bool) ->
         if drift.kind is DriftKind.CASE and drift.policy is DriftPolicy.NULL_FILL:
             del matched[drift.column or ""]
     taken = {column.name for column in matched.values()}
+    unknown = [column for column in relation.columns if column.name not in taken]
     return Met(
         matched=matched,
-        unknown=tuple(c.name for c in relation.columns if c.name not in taken),
+        unknown=tuple(column.name for column in unknown),
         drift=tuple(found),
-        rules=tuple(_rule(drift, relation) for drift in found if drift.policy is DriftPolicy.REJECT_ROW),
+        rules=tuple(_rule(drift, unknown) for drift in found if drift.policy is DriftPolicy.REJECT_ROW),
         filled=_filled(contract),
     )
 
@@ -228,10 +229,10 @@ def _alike(column: SourceColumn, columns: Sequence[SourceColumn]) -> str:
     return next((other for other in others if other.casefold() == own.casefold()), "")
 
 
-def _rule(drift: Drift, relation: Relation) -> RowRule:
+def _rule(drift: Drift, unknown: Sequence[SourceColumn]) -> RowRule:
     if drift.kind is not DriftKind.ADDED:
         return RowRule("true", drift)
-    texts = [c.text for c in relation.columns if drift.column == (c.spelled or c.name)]
+    texts = [c.text for c in unknown if drift.column == (c.spelled or c.name)]
     return RowRule(
         "(" + " OR ".join(f"{t} IS NOT NULL AND NOT {is_null_token(t)}" for t in texts) + ")", drift
     )

@@ -19,7 +19,7 @@ from quarterlake.domain.column_types import (
 )
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.processing.nanoseconds import cut_columns, cut_within
-from quarterlake.processing.parquet_schema import Leaf, leaves
+from quarterlake.processing.parquet_schema import Leaf, column_names, leaves
 from quarterlake.processing.sql import identifier, literal, rows
 
 if TYPE_CHECKING:
@@ -93,8 +93,12 @@ def parquet_columns(
     read = [leaf for leaf in leaves(connection, path) if leaf.is_read(expected)]
     _refuse_wide(name, read)
     described = connection.execute(f"SELECT * FROM {relation} LIMIT 0").description or []
-    _refuse_cut(connection, name, path, read, {str(column[0]): column[1] for column in described})
-    given = [_Given((str(column[0]),), identifier(str(column[0])), column[1]) for column in described]
+    # Of names that differ in case alone DuckDB changes the later ones.
+    given = [
+        _Given((spelled,), identifier(str(column[0])), column[1])
+        for spelled, column in zip(column_names(connection, path), described, strict=True)
+    ]
+    _refuse_cut(connection, name, path, read, {column.path[0]: column.kind for column in given})
     flat = [field for column in given for field in _fields(column, expected, _LEVELS)]
     binary = _binary(connection, relation, flat)
     found = [_column(field, binary=field.path in binary) for field in flat]
@@ -167,18 +171,18 @@ def _column(given: _Given, *, binary: bool) -> ParquetColumn:
             text = f"decode({value})"
         return ParquetColumn(given.path, text, STRING, text)
     text = f"CAST({value} AS VARCHAR)"
-    nanos = kind in {"timestamp_ns", "timestamptz_ns"}
+    nanos, wide = kind in {"timestamp_ns", "timestamptz_ns"}, kind in {"timestamp_s", "timestamp_ms"}
     local = native == TIMESTAMP and kind not in {"timestamp with time zone", "timestamptz_ns"}
     if native == TIMESTAMP:
         whole = f"make_timestamp(epoch_ns({value}) // 1000)"
         value = (
             f"CASE WHEN epoch_ns({value}) % 1000 = 0 THEN {whole} END"
             if nanos
-            else f"CAST({value} AS {'TIMESTAMP' if local else 'TIMESTAMPTZ'})"
+            else f"TRY_CAST({value} AS {'TIMESTAMP' if local else 'TIMESTAMPTZ'})"
         )
         if nanos and not local:
             value = f"make_timestamptz(epoch_us({value}))"
-    return ParquetColumn(given.path, text, native, value, exact=not nanos, local=local)
+    return ParquetColumn(given.path, text, native, value, exact=not (nanos or wide), local=local)
 
 
 def _native(kind: DuckDBPyType) -> ColumnType:

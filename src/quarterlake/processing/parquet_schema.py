@@ -62,5 +62,17 @@ def leaves(connection: DuckDBPyConnection, path: str) -> Iterator[Leaf]:
             yield Leaf(here, str(kind), within, _number(precision), _number(scale))
 
 
+def column_names(connection: DuckDBPyConnection, path: str) -> list[str]:
+    """The names of a local Parquet file's columns as it spells them, in its order."""
+    query = f"SELECT name, num_children FROM parquet_schema({literal(path)})"
+    names, inside = [], 0
+    for name, children in rows(connection, query)[1:]:
+        if not inside:
+            names.append(str(name))
+            inside += 1
+        inside += int(str(children or 0)) - 1
+    return names
+
+
 def _number(value: object) -> int | None:
     return None if value is None else int(str(value))

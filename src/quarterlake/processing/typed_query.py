@@ -40,7 +40,7 @@ def typed_query(
         )
         texts.append(f"t{position} := {text}")
         misfit = misfits(identifier(column.name), f"_raw.t{position}", column.type, column.nulls)
-        checked = not native or not given.exact or (given.local and contract.timezone != "UTC")
+        checked = not native or not given.exact or given.local
         if column.name in met.filled:
             filled.append((misfit if checked else None) or "false")
         elif misfit and checked:
