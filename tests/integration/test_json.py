@@ -186,6 +186,31 @@ def test_paths_that_collide_both_stay_and_are_told(
     assert found.document.dialect["names of two fields"] == "a.b"
 
 
+@pytest.mark.parametrize(
+    ("data", "renamed"),
+    [
+        (b'{"id": 1, "ID": 2}', "ID to ID_2"),
+        (b'[{"ID": 2, "id": 1}]', "id to id_2"),
+        (b'{"b": 0}\n{"ID": 2}\n{"id": 1}\n', "id to id_2"),
+        (b'{"b": 0}\n{"id": 1}\n{"ID": 2, "id": 1}\n', "ID to ID_2"),
+        (b'{"o": {"id": 1}}\n{"o": {"ID": 2, "id": 1}}\n', "o.ID to o.ID_2"),
+    ],
+)
+def test_of_names_that_only_case_tells_apart_the_first_in_the_file_keeps_its_own(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, data: bytes, renamed: str
+) -> None:
+    path = tmp_path / "sent"
+    path.write_bytes(data)
+    assert inspect_path(path, EVIDENCE, first=1).how["renamed"] == renamed
+    before, _, after = renamed.partition(" to ")
+    other = before.swapcase().replace("O.", "o.")
+    for lower, upper in ((other, after), (before, f"{other}_2")):
+        found = parse(connection, tmp_path, data, {lower: "int64", upper: "int64"})
+        values = [{value for row in found.rows for value in row[at : at + 1] if value} for at in range(2)]
+        assert values == ([{1}, {2}] if lower.islower() else [{2}, {1}]), "whichever has the number"
+        assert [drift.column for drift in found.document.drift if drift.column != "b"] == []
+
+
 def test_an_object_with_lists_of_its_own_is_a_record(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:

@@ -14,6 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from quarterlake.domain.reading import EVIDENCE
+from quarterlake.processing.drafts import contract_of as contract_drafted
+from quarterlake.processing.inspecting import inspect_path
 from quarterlake.processing.parser import ParseJob, parse_file
 from quarterlake.processing.samples import sample_file
 from tests.integration.test_formats import contract_of, opened_connection, parse
@@ -264,3 +267,25 @@ def test_times_without_a_zone_are_the_contracts(
     assert outcome.document.reject_counts == {
         "a local time that does not exist in Europe/Berlin, whose clocks skip it": 1
     }
+
+
+def test_names_that_are_empty_or_come_again_are_told_apart_as_in_csv(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    values = [pa.array([1]), pa.array([2]), pa.array([{"": 3, "y": 4}]), pa.array([5]), pa.array([6])]
+    data = written(pa.Table.from_arrays(values, names=["id", "", "s", "ID", "_source"]))
+    columns = dict.fromkeys(["id", "column_2", "s.", "s.y", "ID_2"], "int64")
+    assert parse(connection, tmp_path, data, columns).rows == [(1, 2, 3, 4, 5)]
+    found = inspect_path(tmp_path / "raw", EVIDENCE, first=1)
+    assert found.how["renamed"] == "no name to column_2, ID to ID_2"
+    assert list(found.types) == [*columns, "_source"]
+
+
+def test_a_column_with_a_name_of_ours_is_noted(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.write_bytes(written(pa.table({"a": ["x"], "_source": ["y"]})))
+    sample = sample_file(connection, "sales_2026-01.parquet", raw, tmp_path, records=10, stamp=None)
+    draft = contract_drafted("sales", [sample], lambda _: {})
+    assert draft is not None
+    assert [column.name for column in draft.columns] == ["a", "_source_"]
+    assert "column _source_: _source in the files, which is a name of quarterlake's own" in draft.notes

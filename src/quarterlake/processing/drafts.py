@@ -104,6 +104,11 @@ def contract_of(
         notes.append(
             f"key: {key}, named like an identifier and unique in the sample; only equal rows are removed by it until a contract declares it"
         )
+    notes += [
+        f"column {name}: {source} in the files, which is a name of quarterlake's own"
+        for source, name in names.items()
+        if source.casefold() in RESERVED_COLUMNS
+    ]
     notes += [note_on(names[source], found) for source, found in decisions.items() if found.note]
     notes += _notes_on_nulls(samples, types, names)
     if _has_local_times(samples, decisions):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from quarterlake.domain.contract import Contract
     from quarterlake.domain.inference import Evidence
     from quarterlake.processing.relations import Relation, SourceColumn
+
+
+_NUMBERED = re.compile(r"(?<=.)_\d+$")
 
 
 class DriftError(UnreadableFileError):
@@ -91,16 +95,31 @@ def nothing_matched(name: str, contract: Contract) -> UnreadableFileError:
 
 
 def match_columns(relation: Relation, contract: Contract) -> dict[str, SourceColumn]:
-    """The file's column for each of the contract's, by name and never by position; case decides only between two."""
+    """The file's column for each of the contract's, by name and never by position; case decides only between two.
+
+    A number that tells two apart is none of the file's: which of them has it may differ from file to file.
+    """
     exact = {column.name: column for column in relation.columns}
     exact |= {column.spelled: column for column in reversed(relation.columns) if column.spelled}
     found = {c.name: exact[c.source] for c in contract.columns if c.source in exact}
     taken = {column.name for column in found.values()}
+    for name, spelled in spelled_in_files(contract).items():
+        if name not in found and spelled in exact and exact[spelled].name not in taken:
+            found[name] = exact[spelled]
+            taken.add(exact[spelled].name)
     free = {c.name.casefold(): c for c in relation.columns if c.name not in taken}
     for column in contract.columns:
         if column.name not in found and (alike := free.pop(column.source.casefold(), None)) is not None:
             found[column.name] = alike
     return {c.name: found[c.name] for c in contract.columns if c.name in found}
+
+
+def spelled_in_files(contract: Contract) -> dict[str, str]:
+    """How files spell the columns that have a number since only case tells them from another, as `ID_2` beside `id`."""
+    sources = {column.source for column in contract.columns}
+    folded = {source.casefold() for source in sources}
+    bases = {c.name: _NUMBERED.sub("", c.source) for c in contract.columns if _NUMBERED.search(c.source)}
+    return {name: base for name, base in bases.items() if base not in sources and base.casefold() in folded}
 
 
 def type_drift(name: str, contract: Contract, misfits: Mapping[str, Evidence]) -> list[Drift]:
@@ -202,11 +221,12 @@ def _differences(
     there = sorted(common, key=order.index)
     if ordered and there != common:
         yield Drift(DriftKind.REORDERED, contract.policy(DriftKind.REORDERED), detail=_some([*there]))
+    numbered = spelled_in_files(contract)
     for column in contract.columns:
         given = matched.get(column.name)
         if given is None:
             yield Drift(DriftKind.DROPPED, _dropped(contract, column.name), column.name)
-        elif column.source not in {given.name, given.spelled}:
+        elif not {column.source, numbered.get(column.name)} & {given.name, given.spelled}:
             yield Drift(
                 DriftKind.CASE, contract.policy(DriftKind.CASE), column.name, given.spelled or given.name
             )

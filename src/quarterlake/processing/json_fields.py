@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.processing.dialect import MAX_COLUMNS
@@ -104,7 +105,41 @@ def find_fields(
         raise UnreadableFileError(
             f"{name} has more than {MAX_COLUMNS} fields over all its records. Send fewer, or keys that vary as values."
         )
-    return JsonFields(tuple(sorted(fields, key=lambda f: f.path)), tuple(objects), bool(twice), tuple(maps))
+    ordered = _in_file_order(connection, reader, sorted(fields, key=lambda f: f.path))
+    return JsonFields(tuple(ordered), tuple(objects), bool(twice), tuple(maps))
+
+
+def _in_file_order(connection: DuckDBPyConnection, reader: str, fields: list[JsonField]) -> list[JsonField]:
+    """The fields, those of names that only case tells apart (or nothing) in the order in which the file first has them."""
+    names = Counter(_folded(field) for field in fields)
+    alike = [field for field in fields if names[_folded(field)] > 1]
+    if not alike:
+        return fields
+    places = ", ".join(
+        f"min(CASE WHEN json_type(json, {literal(field.pointer)}) IS NOT NULL THEN [n, {_place(field)}] END)"
+        for field in alike
+    )
+    numbered = f"(SELECT json, row_number() OVER () AS n FROM {reader})"
+    found = rows(connection, f"SELECT {places} FROM {numbered} WHERE json_type(json) = 'OBJECT'")[0]
+    first = {field: cast("list[int] | None", place) or [] for field, place in zip(alike, found, strict=True)}
+    ranked: dict[str, Iterator[JsonField]] = {}
+    for name in {_folded(field) for field in alike}:
+        group = [field for field in alike if _folded(field) == name]
+        ranked[name] = iter(sorted(group, key=lambda field: first[field]))
+    return [next(ranked[_folded(field)]) if field in first else field for field in fields]
+
+
+def _folded(field: JsonField) -> str:
+    """What makes two names one, as `unique_names` sees them."""
+    return field.name.strip().casefold()
+
+
+def _place(field: JsonField) -> str:
+    """Where a field stands in its record: its number, and that of each object around it, from the outermost."""
+    return ", ".join(
+        f"coalesce(list_position(json_keys(json, {literal(JsonField(field.path[:depth]).pointer)}), {literal(key)}), 0)"
+        for depth, key in enumerate(field.path)
+    )
 
 
 def no_object(name: str) -> UnreadableFileError:

@@ -19,7 +19,7 @@ from quarterlake.domain.column_types import (
 )
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.processing.nanoseconds import cut_columns, cut_within
-from quarterlake.processing.parquet_schema import Leaf, column_names, leaves
+from quarterlake.processing.parquet_schema import Leaf, leaves, top_names
 from quarterlake.processing.sql import identifier, literal, rows
 
 if TYPE_CHECKING:
@@ -93,10 +93,10 @@ def parquet_columns(
     read = [leaf for leaf in leaves(connection, path) if leaf.is_read(expected)]
     _refuse_wide(name, read)
     described = connection.execute(f"SELECT * FROM {relation} LIMIT 0").description or []
-    # Of names that differ in case alone DuckDB changes the later ones.
+    # DuckDB has names of its own for those that are empty or come again.
     given = [
         _Given((spelled,), identifier(str(column[0])), column[1])
-        for spelled, column in zip(column_names(connection, path), described, strict=True)
+        for spelled, column in zip(top_names(connection, path), described, strict=True)
     ]
     _refuse_cut(connection, name, path, read, {column.path[0]: column.kind for column in given})
     flat = [field for column in given for field in _fields(column, expected, _LEVELS)]
@@ -141,9 +141,9 @@ def _fields(given: _Given, expected: Collection[str], levels: int) -> Iterator[_
     if given.kind.id != "struct" or declared or not levels:
         yield given
         return
-    for field, child in given.kind.children:
+    for place, (field, child) in enumerate(given.kind.children, start=1):
         kind = cast("DuckDBPyType", child)
-        inner = f"struct_extract({given.value}, {literal(field)})"
+        inner = f"struct_extract_at({given.value}, {place})"  # by name it could not be empty
         yield from _fields(_Given((*given.path, field), inner, kind), expected, levels - 1)
 
 

@@ -62,15 +62,14 @@ def leaves(connection: DuckDBPyConnection, path: str) -> Iterator[Leaf]:
             yield Leaf(here, str(kind), within, _number(precision), _number(scale))
 
 
-def column_names(connection: DuckDBPyConnection, path: str) -> list[str]:
-    """The names of a local Parquet file's columns as it spells them, in its order."""
-    query = f"SELECT name, num_children FROM parquet_schema({literal(path)})"
+def top_names(connection: DuckDBPyConnection, path: str) -> list[str]:
+    """The names of a local Parquet file's columns as it has them: some may be empty, or the same but for case."""
+    query = f"SELECT name, coalesce(num_children, 0) FROM parquet_schema({literal(path)})"
     names, inside = [], 0
     for name, children in rows(connection, query)[1:]:
         if not inside:
             names.append(str(name))
-            inside += 1
-        inside += int(str(children or 0)) - 1
+        inside += int(str(children)) - bool(inside)
     return names
 
 

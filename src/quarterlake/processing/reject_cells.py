@@ -12,7 +12,7 @@ import duckdb
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.reading import EVIDENCE
 from quarterlake.processing.cutting import cut, fields
-from quarterlake.processing.drift import match_columns
+from quarterlake.processing.drift import match_columns, spelled_in_files
 from quarterlake.processing.relations import relation_of
 from quarterlake.processing.rewriting import RAW_CHARACTERS
 from quarterlake.processing.sources import Format, plain_source
@@ -109,7 +109,8 @@ def _json_cells(text: str, contract: Contract, parsed: ParsedFile) -> dict[str, 
     except (ValueError, RecursionError):
         return {}
     if isinstance(found, dict):
-        cells = {column.name: _at(found, column.source) for column in contract.columns}
+        numbered = spelled_in_files(contract)
+        cells = {c.name: _at(found, numbered.get(c.name, c.source)) for c in contract.columns}
     elif isinstance(found, list) and len(found) == len(parsed.columns):
         cells = {column.name: value for column, value in zip(parsed.columns, found, strict=True)}
     else:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from quarterlake.domain.column_types import ColumnType
     from quarterlake.processing.rewriting import Rewriting
 
+_SHOWN = 8
 DROPPED = "dropped_records"
 DROPPED_SCANS = "dropped_scans"
 """The temporary tables in which DuckDB's CSV reader notes the records that it could not cut into fields."""
@@ -92,11 +93,25 @@ def relation_of(
     """
     match source.format:
         case Format.DELIMITED:
-            return _delimited(source, expected, reading)
+            relation = _delimited(source, expected, reading)
         case Format.PARQUET:
-            return _parquet(connection, source, expected)
+            relation = _parquet(connection, source, expected)
         case _:
-            return _json(connection, source, expected)
+            relation = _json(connection, source, expected)
+    return replace(relation, described=relation.described | _renamed(relation))
+
+
+def _renamed(relation: Relation) -> dict[str, str]:
+    """For documents and people: the columns that are not called as the file has them."""
+    if relation.dialect is not None and not relation.dialect.header:
+        return {}
+    found = [
+        f"{c.spelled.strip() or 'no name'} to {c.name}"
+        for c in relation.columns
+        if c.spelled.strip() != c.name
+    ]
+    more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+    return {"renamed": ", ".join([*found[:_SHOWN], *more])} if found else {}
 
 
 def _delimited(source: PlainSource, expected: Collection[str], reading: Reading) -> Relation:

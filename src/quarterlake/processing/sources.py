@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _HEAD = 1 << 16
+_NUL_EVERY = 1_000
+"""A text has no more than one NUL in so many bytes, if any; it is part of a value."""
 _HELD = 1 << 18
 """A delimited file of no more bytes is read once and held; others are opened for each look at them."""
 _ZSTD_CHUNK = 1 << 14  # small, since a chunk is unpacked at once and may hold 10,000 times its size
@@ -138,7 +140,7 @@ def _format(name: str, path: Path, head: bytes) -> Format:
         raise UnreadableFileError(
             f"{name} is empty. Send it again, or correct it with a file under the same name."
         )
-    if b"\x00" in head or _is_noise(head):
+    if head.count(0) * _NUL_EVERY > len(head) or _is_noise(head):
         raise _no_table(name, "binary")
     if text.startswith(b"<") and (what := markup_of(text, _tail(path))):
         raise _no_table(name, what)
