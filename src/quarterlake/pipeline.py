@@ -136,12 +136,13 @@ class Pipeline:
 
     def ingest(self, source: Path, archive: Path | None = None) -> IngestReport:
         """Land what is new below a folder."""
+        return self._landing(source, archive).ingest(source)
+
+    def _landing(self, source: Path, archive: Path | None = None) -> LandingStage:
         seen = Seen(source, self.settings.cache)
         others = (self.lake.curated, self.lake.aggregated)
         quiet = self.settings.quiet_seconds
-        return LandingStage(self.lake.raw, seen, self.progress, self.now, archive, others, quiet).ingest(
-            source
-        )
+        return LandingStage(self.lake.raw, seen, self.progress, self.now, archive, others, quiet)
 
     def datasets(self) -> list[str]:
         """The data sets that have a manifest; bytes without one are a landing that was cut short."""
@@ -166,6 +167,21 @@ class Pipeline:
         named = contract is not None and contract.record_time is None
         return resolve(manifests, self.parsing.name_time if named else None)
 
+    def check_wishes(self, wishes: Wishes, source: Path) -> None:
+        """See before a folder is landed that what is asked for may come of it.
+
+        Raises UsageError for a data set that is neither in the lake nor in the folder, and for a period of the wrong kind.
+        """
+        self._check_periods(wishes)
+        unknown = sorted(set(wishes.datasets).difference(self.datasets() if wishes.datasets else ()))
+        coming = self._landing(source).coming(source) if unknown else set()
+        if unknown := [name for name in unknown if name not in coming]:
+            known = sorted({*self.datasets(), *coming})
+            raise UsageError(
+                f"No data set {unknown[0]} is in {self.settings.lake} or comes from {source}; nothing was landed. "
+                f"There are: {', '.join(known) or 'none'}."
+            )
+
     def chosen(self, wishes: Wishes) -> list[str]:
         """The data sets that are asked for. Raises UsageError for one that has not landed, and for a period of the wrong kind."""
         known = self.datasets()
@@ -173,12 +189,15 @@ class Pipeline:
             raise UsageError(
                 f"No data set {unknown[0]} has landed in {self.settings.lake}. There are: {', '.join(known) or 'none'}."
             )
+        self._check_periods(wishes)
+        return list(wishes.datasets) or known
+
+    def _check_periods(self, wishes: Wishes) -> None:
         for period in wishes.periods:
             if period.kind is not self.settings.publish:
                 raise UsageError(
                     f"{period.name} is a {period.kind}, but a release holds a {self.settings.publish} (QUARTERLAKE_PUBLISH_PERIOD)."
                 )
-        return list(wishes.datasets) or known
 
     # After each stage the data set's outlook is left beside the releases.
 

@@ -406,6 +406,25 @@ def test_wrong_use_gives_two_and_says_what_there_is(
 
 
 @pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        (
+            ("--dataset", "nosuch"),
+            ("No data set nosuch is in ./lake or comes from source", "There are: sales."),
+        ),
+        (("--dataset", "sales", "--dataset", "nosuch"), ("nosuch", "There are: sales.")),
+        (("--period", "2025-01"), ("2025-01", "QUARTERLAKE_PUBLISH_PERIOD")),
+    ],
+)
+def test_a_run_for_what_cannot_come_lands_nothing(
+    blank: Desk, wish: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    one_line(blank.ql("run", "source", *wish), 2, *words)
+    assert not (blank.root / "lake").exists()
+    assert blank.ql("run", "source", "--dataset", "sales").code == 0
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("QUARTERLAKE_MEMORY", "lots"),

@@ -82,6 +82,7 @@ def run(
 
     with opened(lake, contracts, aggregates, engine) as pipeline:
         wanted = wishes(dataset, period, allow_incomplete=allow_incomplete)
+        pipeline.check_wishes(wanted, source)
         ingested = pipeline.ingest(source, archive)
         outcomes = [pipeline.publish(name, wanted) for name in pipeline.chosen(wanted)]
         notes = pipeline.notes()

@@ -69,9 +69,7 @@ class Landing:
         Raises UsageError when there is no such folder or the archive cannot be used, TransientError when the store
         or the disk fails.
         """
-        zones = {
-            Path(zone.url).resolve() for zone in (self.raw, *self.others) if isinstance(zone, FolderStore)
-        }
+        zones = self._zones()
         found = discover(root, zones, quiet_seconds=self.quiet_seconds)
         real_root = root.resolve()
         if self.archive is not None:
@@ -87,6 +85,15 @@ class Landing:
         if self.archive is not None:
             report.unfinished += move_away(self._landings, real_root, self.archive)
         return report
+
+    def coming(self, root: Path) -> set[str]:
+        """The data sets of the files below a folder, also of those that wait. Raises UsageError when there is no such folder."""
+        return {file.dataset for file in discover(root, self._zones()).files}
+
+    def _zones(self) -> set[Path]:
+        """The folders of the lake."""
+        stores = (self.raw, *self.others)
+        return {Path(zone.url).resolve() for zone in stores if isinstance(zone, FolderStore)}
 
     def _is_new(self, file: SourceFile, status: os.stat_result) -> bool:
         """Whether a file's bytes must be copied, as far as the memory of hashes tells."""
