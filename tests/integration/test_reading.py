@@ -154,9 +154,10 @@ TOO_MANY = "more fields than the header"
         (b"id,name\n1,\rx\n2,y\n", [("1", "\rx"), ("2", "y")], []),
         (b"id,name\n1,x\n2,y\nid,name", [("1", "x"), ("2", "y")], [(4, 16, HEADER)]),
         (b"sep=\r\nid,name\n1,2\n", [("1", "2")], []),
+        (b"id,name\n1,a\x00b\n" + b"2,yy\n" * 999, [("1", "a\x00b")] + [("2", "yy")] * 999, []),
         (b"id,name\n" + b"1,x\n" * 30_000 + b"2,y\n\r", [("1", "x")] * 30_000 + [("2", "y")], []),
     ],
-    ids=["crlf", "reopened", "long", "cr in a field", "header at the end", "sep", "cr at the end"],
+    ids=["crlf", "reopened", "long", "cr in a field", "header at the end", "sep", "nul", "cr at the end"],
 )
 def test_what_the_fast_path_would_misread_is_not_lost(
     connection: duckdb.DuckDBPyConnection,
