@@ -155,11 +155,7 @@ def _sampled(connection: DuckDBPyConnection, relation: Relation, stamp: NameTime
         ),
         tokens=_tokens(
             connection,
-            {
-                name: slot
-                for name, slot, found in zip(names, slots, evidence, strict=True)
-                if found.nulls
-            },
+            {name: slot for name, slot, found in zip(names, slots, evidence, strict=True) if found.nulls},
         ),
         times=_agreements(
             connection, dict(zip(names, zip(slots, evidence, strict=True), strict=True)), stamp
