@@ -7,6 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,15 +25,14 @@ from quarterlake.processing.json_records import (
     one_a_line,
 )
 from quarterlake.processing.json_scan import json_text
+from quarterlake.processing.samples import sample_file
 from tests.integration.conftest import LakeTarget
 from tests.integration.lakes import Scene, names
 from tests.integration.test_formats import opened_connection, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-
-    import duckdb
 
 __all__ = ["opened_connection"]
 
@@ -56,6 +56,32 @@ RECORDS: list[dict[str, Any]] = [
     {"a": 12345678901234567890, "b": None},
     {"b": "", "a": -3},
 ]
+
+
+@pytest.fixture(name="small")
+def opened_small(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with the memory that quarterlake has unless told otherwise."""
+    config = {"threads": 2, "memory_limit": "400MB", "temp_directory": str(tmp_path / "spilled")}
+    with duckdb.connect(config=config) as opened:
+        opened.execute("SET TimeZone = 'UTC'")
+        yield opened
+
+
+@pytest.mark.parametrize(("fields", "nested"), [(60, 0), (300, 0), (30, 1), (200, 1)])
+def test_many_fields_take_little_memory(
+    small: duckdb.DuckDBPyConnection, tmp_path: Path, fields: int, nested: int
+) -> None:
+    count = 2000
+    values = ({"v": n} if nested else n for n in range(count))
+    data = "".join(json.dumps({f"f{i}": value for i in range(fields)}) + "\n" for value in values)
+    twice = json.dumps({"f0": {"v": 1}} | {f"f{fields - 1}": 0}).replace("0}", '{"v": 1, "v": 2}}')
+    columns = {f"f{i}.v" if nested else f"f{i}": "int64" for i in range(fields)}
+    found = parse(small, tmp_path, (data + twice * nested).encode(), columns)
+    assert found.rows == [(n,) * fields for n in range(count)]
+    assert len(found.rejects) == nested
+    sample = sample_file(small, "f.json", tmp_path / "raw", tmp_path, records=count, stamp=None)
+    assert sample.error is None
+    assert sample.columns.keys() == columns.keys()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

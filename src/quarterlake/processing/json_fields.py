@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.processing.dialect import MAX_COLUMNS
-from quarterlake.processing.sql import literal, literals, rows
+from quarterlake.processing.sql import literals, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from duckdb import DuckDBPyConnection
 
 _KEYS = "json_record_keys"
+_INNER_KEYS = "json_inner_keys"
 _LEVELS = 8
 """Objects are taken apart to this depth; what lies deeper stays JSON text."""
 _MAP_KEYS = 100
 """An object with more keys than this over all records is a map, not a record: it stays JSON text."""
+_ROOT = ""
+"""The JSON pointer of the record itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +59,10 @@ class JsonFields:
             {"names of two fields": ", ".join(alike)} if alike else {}
         )
 
-    def has_twice(self) -> str:
+    def has_twice(self, record: str) -> str:
         """A condition: a record has a field twice."""
-        keys = ["json_keys(json)", *(f"json_keys(json, {literal(o.pointer)})" for o in self.objects)]
-        return "(" + " OR ".join(f"coalesce({_twice(key)}, false)" for key in keys) + ")"
+        keys = f"json_keys({record}, {literals([_ROOT, *(o.pointer for o in self.objects)])})"
+        return f"coalesce(len(list_filter({keys}, lambda k: {_twice('k')})) > 0, false)"
 
 
 def find_fields(
@@ -79,32 +82,35 @@ def find_fields(
     keys = _distinct(connection, f"SELECT DISTINCT unnest(k) FROM {_KEYS} LIMIT {MAX_COLUMNS + 1}")
     nested, twice = rows(connection, f"SELECT bool_or(nested), bool_or({_twice('k')}) FROM {_KEYS}")[0]
     connection.execute(f"DROP TABLE {_KEYS}")
-    fields = [JsonField((key,)) for key in keys]
+    level = [JsonField((key,)) for key in keys]
+    fields = {field.path: field for field in level}
     objects: list[JsonField] = []
     maps: list[str] = []
-    level = fields if nested and len(keys) <= MAX_COLUMNS else []
-    for _ in range(_LEVELS):
-        found = list(_inside(connection, records, level, expected))
-        if not found:
+    for _ in range(_LEVELS if nested else 0):
+        if not level or len(fields) > MAX_COLUMNS:
             break
+        found = _inside(connection, records, level, expected)
         level = []
-        for parent, others, inner in found:
-            if len(inner) > _MAP_KEYS:
+        for inside in found:
+            parent = inside.parent
+            if len(inside.keys) > _MAP_KEYS:
                 maps.append(parent.name)
                 continue
-            at = fields.index(parent)
-            fields[at : at + 1] = [JsonField(parent.path, apart=True)] if others else []
+            del fields[parent.path]
+            if inside.others:
+                fields[parent.path] = JsonField(parent.path, apart=True)
             objects.append(parent)
-            level += [JsonField((*parent.path, key)) for key in inner]
-        fields += level
-    twice = bool(twice) or _any_twice(connection, records, objects)
+            twice = twice or inside.twice
+            level += [JsonField((*parent.path, key)) for key in inside.keys]
+        fields |= {field.path: field for field in level}
     if not fields and rows(connection, f"SELECT 1 FROM {reader} LIMIT 1"):
         raise no_object(name)
     if len(fields) > MAX_COLUMNS:
         raise UnreadableFileError(
             f"{name} has more than {MAX_COLUMNS} fields over all its records. Send fewer, or keys that vary as values."
         )
-    return JsonFields(tuple(sorted(fields, key=lambda f: f.path)), tuple(objects), bool(twice), tuple(maps))
+    in_order = tuple(fields[path] for path in sorted(fields))
+    return JsonFields(in_order, tuple(objects), bool(twice), tuple(maps))
 
 
 def no_object(name: str) -> UnreadableFileError:
@@ -114,14 +120,21 @@ def no_object(name: str) -> UnreadableFileError:
     )
 
 
+@dataclass(slots=True)
+class _Inside:
+    """A field that holds objects, whether it holds other values too, the objects' keys, and whether one of them has a key twice."""
+
+    parent: JsonField
+    others: bool
+    keys: list[str]
+    twice: bool = False
+
+
 def _inside(
     connection: DuckDBPyConnection, records: str, level: Sequence[JsonField], expected: Collection[str]
-) -> Iterator[tuple[JsonField, bool, list[str]]]:
-    """The fields that hold objects, whether they hold other values too, and the objects' keys."""
-    if not level:
-        return
-    pointers = literals(field.pointer for field in level)
-    types = f"SELECT json_type(json, {pointers}) AS t FROM {records}"
+) -> list[_Inside]:
+    """What is in those fields of a level that hold objects with a key; of a map, one key more than it takes to be one."""
+    types = f"SELECT json_type(json, {literals(field.pointer for field in level)}) AS t FROM {records}"
     every = f"range(1, {len(level) + 1})"
     signed = (
         f"list_concat(list_filter({every}, lambda i: t[i] = 'OBJECT'), "
@@ -130,28 +143,39 @@ def _inside(
     kinds = {
         int(number) for number in _distinct(connection, f"SELECT DISTINCT unnest({signed}) FROM ({types})")
     }
-    for number, field in enumerate(level, start=1):
-        if number not in kinds or _is_declared(field.name, expected):
-            continue
-        query = f"SELECT DISTINCT unnest(json_keys(json, {literal(field.pointer)})) FROM {records} LIMIT {_MAP_KEYS + 1}"
-        if inner := _distinct(connection, query):
-            yield field, -number in kinds, inner
+    parents = {
+        field: -number in kinds
+        for number, field in enumerate(level, start=1)
+        if number in kinds and not _is_declared(field.name, expected)
+    }
+    return _keys_inside(connection, records, parents) if parents else []
+
+
+def _keys_inside(
+    connection: DuckDBPyConnection, records: str, parents: Mapping[JsonField, bool]
+) -> list[_Inside]:
+    """The keys of all parents in one pass, since each call that takes a record apart costs much memory, and each pass much time."""
+    keys = f"json_keys(json, {literals(parent.pointer for parent in parents)})"
+    each = f"SELECT unnest(range({len(parents)})) AS i, unnest({keys}) AS ks FROM {records}"
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {_INNER_KEYS} AS SELECT i, k, bool_or(twice) AS twice "
+        f"FROM (SELECT i, unnest(ks) AS k, {_twice('ks')} AS twice FROM ({each})) GROUP BY i, k"
+    )
+    query = (
+        f"SELECT i, k, bool_or(twice) OVER (PARTITION BY i) FROM {_INNER_KEYS} "
+        f"QUALIFY row_number() OVER (PARTITION BY i ORDER BY k) <= {_MAP_KEYS + 1} ORDER BY i, k"
+    )
+    found = [_Inside(parent, others, []) for parent, others in parents.items()]
+    for number, key, twice in rows(connection, query):
+        inside = found[int(str(number))]
+        inside.keys.append(str(key))
+        inside.twice = bool(twice)
+    connection.execute(f"DROP TABLE {_INNER_KEYS}")
+    return [inside for inside in found if inside.keys]
 
 
 def _is_declared(name: str, expected: Collection[str]) -> bool:
     return name in expected and not any(other.startswith(f"{name}.") for other in expected)
-
-
-def _any_twice(connection: DuckDBPyConnection, records: str, objects: Sequence[JsonField]) -> bool:
-    conditions = [_twice(f"json_keys(json, {literal(o.pointer)})") for o in objects]
-    if not conditions:
-        return False
-    return bool(
-        rows(
-            connection,
-            f"SELECT bool_or({' OR '.join(f'coalesce({c}, false)' for c in conditions)}) FROM {records}",
-        )[0][0]
-    )
 
 
 def _twice(keys: str) -> str:

@@ -17,7 +17,7 @@ from quarterlake.processing.json_scan import json_text
 from quarterlake.processing.json_texts import json_texts
 from quarterlake.processing.parquet_columns import parquet_columns
 from quarterlake.processing.sources import Format, PlainSource
-from quarterlake.processing.sql import literal, parquet
+from quarterlake.processing.sql import literal, literals, parquet
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -168,7 +168,10 @@ def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collect
             found = find_fields(connection, source.name, reader, expected)
             if not found.fields:
                 raise no_object(source.name) from None
-    sql = f"(SELECT json, {json_texts('json', [field.pointer for field in found.fields])} AS texts FROM {reader})"
+    pointers = [field.pointer for field in found.fields]
+    # One call for all fields: each call of its own keeps what it took apart, a chunk of records at a time.
+    kinds = f"json_type(json, {literals(pointers)})"
+    sql = f"(SELECT json, {json_texts('json', pointers)} AS texts, {kinds} AS kinds FROM {reader})"
     names = unique_names([field.name for field in found.fields])
     columns = tuple(
         _json_column(position, name, field)
@@ -179,14 +182,14 @@ def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collect
         columns,
         _described(source) | said | found.described(),
         broken="json IS NULL OR json_type(json) <> 'OBJECT'",
-        twice=found.has_twice() if found.twice else None,
+        twice=found.has_twice("json") if found.twice else None,
         whole="CAST(json AS VARCHAR)",
         marks=marks,
     )
 
 
 def _json_column(position: int, name: str, field: JsonField) -> SourceColumn:
-    kind = f"json_type(json, {literal(field.pointer)})"
+    kind = f"kinds[{position}]"
     text = f"texts[{position}]"
     if field.apart:
         text = f"CASE WHEN {kind} <> 'OBJECT' THEN {text} END"
