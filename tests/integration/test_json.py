@@ -199,6 +199,28 @@ def test_nested_objects_are_columns_by_their_path_and_lists_stay_lists(
     ]
 
 
+def test_elements_of_a_list_are_no_fields(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    """Though a JSON pointer such as `/b/0` reaches them."""
+    data = (
+        b'{"b":{"0":5,"1":{"0":"x"}},"c":[{"0":9,"0":9}]}\n'
+        b'{"b":[7,{"0":"y"}]}\n{"b":{"0":[{"z":1,"z":1}],"1":["w"]}}\n{"b":{"0":"s"},"c":{"0":1}}\n'
+        b'{"b":[{"q":1}]}\n{"b":{"1":{"0":"t","0":"t"}}}\n'
+    )
+    columns = dict.fromkeys(("b", "b.0", "b.1", "b.1.0", "c", "c.0"), "string")
+    found = parse(connection, tmp_path, data, columns)
+    assert found.rows == [
+        (None, "5", None, "x", '[{"0":9,"0":9}]', None),
+        ('[7,{"0":"y"}]', None, None, None, None, None),
+        (None, '[{"z":1,"z":1}]', '["w"]', None, None, None),
+        (None, "s", None, None, None, "1"),
+        ('[{"q":1}]', None, None, None, None, None),
+    ]
+    assert [reject["line"] for reject in found.rejects] == [6]
+    sample = sample_file(connection, "f.json", tmp_path / "raw", tmp_path, records=9, stamp=None)
+    assert sorted(sample.columns) == sorted(columns)
+    assert sample.columns["b.0"].present == 3
+
+
 def test_a_declared_object_stays_json_text(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     found = parse(connection, tmp_path, b'{"a": {"b": 1.10}}\n', {"a": "string"})
     assert found.rows == [('{"b":1.10}',)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.processing.dialect import MAX_COLUMNS
+from quarterlake.processing.json_paths import JsonField, in_objects, kinds_above
 from quarterlake.processing.sql import literals, rows
 
 if TYPE_CHECKING:
@@ -20,26 +21,6 @@ _LEVELS = 8
 """Objects are taken apart to this depth; what lies deeper stays JSON text."""
 _MAP_KEYS = 100
 """An object with more keys than this over all records is a map, not a record: it stays JSON text."""
-_ROOT = ""
-"""The JSON pointer of the record itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class JsonField:
-    """A field: its path, and whether some records have an object there, whose own fields then stand for it."""
-
-    path: tuple[str, ...]
-    apart: bool = False
-
-    @property
-    def name(self) -> str:
-        """Its name as a column's."""
-        return ".".join(self.path)
-
-    @property
-    def pointer(self) -> str:
-        """Its JSON pointer (RFC 6901)."""
-        return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +40,18 @@ class JsonFields:
             {"names of two fields": ", ".join(alike)} if alike else {}
         )
 
-    def has_twice(self, record: str) -> str:
-        """A condition: a record has a field twice."""
-        keys = f"json_keys({record}, {literals([_ROOT, *(o.pointer for o in self.objects)])})"
-        return f"coalesce(len(list_filter({keys}, lambda k: {_twice('k')})) > 0, false)"
+    def keys(self, record: str) -> str:
+        """An expression for the keys that `has_twice` has to know of a record."""
+        return f"json_keys({record}, {literals(one.pointer for one in self._all_objects)})"
+
+    def has_twice(self, keys: str, above: str) -> str:
+        """A condition: a record has a field twice. `above` is what `kinds_above` gave for `objects`."""
+        known = in_objects(keys, above, self._all_objects)
+        return f"coalesce(len(list_filter({known}, lambda k: {_twice('k')})) > 0, false)"
+
+    @property
+    def _all_objects(self) -> tuple[JsonField, ...]:
+        return (JsonField(()), *self.objects)
 
 
 def find_fields(
@@ -134,7 +123,10 @@ def _inside(
     connection: DuckDBPyConnection, records: str, level: Sequence[JsonField], expected: Collection[str]
 ) -> list[_Inside]:
     """What is in those fields of a level that hold objects with a key; of a map, one key more than it takes to be one."""
-    types = f"SELECT json_type(json, {literals(field.pointer for field in level)}) AS t FROM {records}"
+    types = (
+        f"SELECT {in_objects('t', 'above', level)} AS t FROM (SELECT {kinds_above('json', level)} AS above, "
+        f"json_type(json, {literals(field.pointer for field in level)}) AS t FROM {records})"
+    )
     every = f"range(1, {len(level) + 1})"
     signed = (
         f"list_concat(list_filter({every}, lambda i: t[i] = 'OBJECT'), "
@@ -155,8 +147,11 @@ def _keys_inside(
     connection: DuckDBPyConnection, records: str, parents: Mapping[JsonField, bool]
 ) -> list[_Inside]:
     """The keys of all parents in one pass, since each call that takes a record apart costs much memory, and each pass much time."""
-    keys = f"json_keys(json, {literals(parent.pointer for parent in parents)})"
-    each = f"SELECT unnest(range({len(parents)})) AS i, unnest({keys}) AS ks FROM {records}"
+    of = list(parents)
+    each = (
+        f"SELECT unnest(range({len(of)})) AS i, unnest({in_objects('ks', 'above', of)}) AS ks "
+        f"FROM (SELECT {kinds_above('json', of)} AS above, json_keys(json, {literals(parent.pointer for parent in of)}) AS ks FROM {records})"
+    )
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {_INNER_KEYS} AS SELECT i, k, bool_or(twice) AS twice "
         f"FROM (SELECT i, unnest(ks) AS k, {_twice('ks')} AS twice FROM ({each})) GROUP BY i, k"
