@@ -221,6 +221,29 @@ def test_elements_of_a_list_are_no_fields(connection: duckdb.DuckDBPyConnection,
     assert sample.columns["b.0"].present == 3
 
 
+def test_declared_columns_are_found_in_maps_and_below_many_levels(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    deep = ".".join("abcdefghijkl")
+    nested: Any = 5
+    for key in reversed("bcdefghijkl"):
+        nested = {key: nested, "x": 1}
+    records: list[dict[str, Any]] = [{"m": {f"k{n}": n, "k7": {"y.z": n}}, "a": nested} for n in range(149)]
+    text = "\n".join(map(json.dumps, records))
+    twice = '\n{"m": {"k2": 3, "k2": 4}}\n{"m": {"zz": [1]}}'
+    columns = {"m.k2": "int64", "m.k7.y.z": "int64", "m.k99": "int64", deep: "int64"}
+    found = parse(connection, tmp_path, (text + twice).encode(), columns)
+    assert found.rows == [
+        *((2 if n == 2 else None, n, 99 if n == 99 else None, 5) for n in range(149)),
+        (None,) * 4,
+    ]
+    assert found.document.reject_counts == {"two fields of one name in one JSON object": 1}
+    assert found.document.dialect["maps kept as text"] == "m"
+    columns = {"m": "string", "m.k2": "int64", "a.b.c.d.e.f.g.h.i": "string"}
+    found = parse(connection, tmp_path, (text + twice).encode(), columns)
+    assert found.rows[2] == ('{"k2":2,"k7":{"y.z":2}}', 2, '{"j":{"k":{"l":5,"x":1},"x":1},"x":1}')
+
+
 def test_a_declared_object_stays_json_text(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     found = parse(connection, tmp_path, b'{"a": {"b": 1.10}}\n', {"a": "string"})
     assert found.rows == [('{"b":1.10}',)]

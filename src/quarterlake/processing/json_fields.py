@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.processing.dialect import MAX_COLUMNS
 from quarterlake.processing.json_paths import JsonField, in_objects, kinds_above
-from quarterlake.processing.sql import literals, rows
+from quarterlake.processing.sql import literal, literals, rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -34,7 +35,7 @@ class JsonFields:
 
     def described(self) -> dict[str, str]:
         """For documents and people: what is not as one would expect."""
-        names = [field.name for field in self.fields]
+        names = [one.name for one in self.fields]
         alike = sorted({name for name in names if names.count(name) > 1})
         return ({"maps kept as text": ", ".join(self.maps)} if self.maps else {}) | (
             {"names of two fields": ", ".join(alike)} if alike else {}
@@ -59,7 +60,7 @@ def find_fields(
 ) -> JsonFields:
     """The fields over all records of a reader.
 
-    An object whose path is an `expected` column stays JSON text. There are none where there is no record, not even a broken one. Raises
+    An object whose path is an `expected` column stays JSON text; one that lies deep or is a map has the fields that are `expected`, beside its text. There are none where there is no record, not even a broken one. Raises
     UnreadableFileError for records without a field, and for too many fields.
     """
     records = f"(SELECT json FROM {reader} WHERE json_type(json) = 'OBJECT')"
@@ -71,27 +72,10 @@ def find_fields(
     keys = _distinct(connection, f"SELECT DISTINCT unnest(k) FROM {_KEYS} LIMIT {MAX_COLUMNS + 1}")
     nested, twice = rows(connection, f"SELECT bool_or(nested), bool_or({_twice('k')}) FROM {_KEYS}")[0]
     connection.execute(f"DROP TABLE {_KEYS}")
-    level = [JsonField((key,)) for key in keys]
-    fields = {field.path: field for field in level}
-    objects: list[JsonField] = []
-    maps: list[str] = []
-    for _ in range(_LEVELS if nested else 0):
-        if not level or len(fields) > MAX_COLUMNS:
-            break
-        found = _inside(connection, records, level, expected)
-        level = []
-        for inside in found:
-            parent = inside.parent
-            if len(inside.keys) > _MAP_KEYS:
-                maps.append(parent.name)
-                continue
-            del fields[parent.path]
-            if inside.others:
-                fields[parent.path] = JsonField(parent.path, apart=True)
-            objects.append(parent)
-            twice = twice or inside.twice
-            level += [JsonField((*parent.path, key)) for key in inside.keys]
-        fields |= {field.path: field for field in level}
+    found = _Found({(key,): JsonField((key,)) for key in keys}, bool(twice))
+    if nested:
+        _take_apart(connection, records, found, expected)
+    fields = found.fields
     if not fields and rows(connection, f"SELECT 1 FROM {reader} LIMIT 1"):
         raise no_object(name)
     if len(fields) > MAX_COLUMNS:
@@ -99,7 +83,7 @@ def find_fields(
             f"{name} has more than {MAX_COLUMNS} fields over all its records. Send fewer, or keys that vary as values."
         )
     in_order = tuple(fields[path] for path in sorted(fields))
-    return JsonFields(in_order, tuple(objects), bool(twice), tuple(maps))
+    return JsonFields(in_order, tuple(found.objects), found.twice, tuple(found.maps))
 
 
 def no_object(name: str) -> UnreadableFileError:
@@ -107,6 +91,50 @@ def no_object(name: str) -> UnreadableFileError:
     return UnreadableFileError(
         f"{name} begins like JSON, but nothing in it is a JSON object with a field. Send objects, one a line or in one array."
     )
+
+
+@dataclass(slots=True)
+class _Found:
+    """What `JsonFields` will hold, as far as it is known."""
+
+    fields: dict[tuple[str, ...], JsonField]
+    twice: bool
+    objects: list[JsonField] = field(default_factory=list)
+    maps: list[str] = field(default_factory=list)
+
+
+def _take_apart(
+    connection: DuckDBPyConnection, records: str, found: _Found, expected: Collection[str]
+) -> None:
+    """Put the fields of the objects in the records for these, level by level."""
+    level = list(found.fields.values())
+    for depth in count():
+        deep = depth >= _LEVELS
+        if deep:
+            level = [one for one in level if _declared_in(one.name, expected)]
+        if not level or len(found.fields) > MAX_COLUMNS:
+            return
+        every = _inside(connection, records, level, expected)
+        level = [one for inside in every for one in _fields_of(inside, found, expected, deep=deep)]
+        found.fields |= {one.path: one for one in level}
+
+
+def _fields_of(inside: _Inside, found: _Found, expected: Collection[str], *, deep: bool) -> list[JsonField]:
+    """The fields of an object that are taken out of it; it is no field itself any more where those are all it holds."""
+    parent, keys = inside.parent, inside.keys
+    is_map = len(keys) > _MAP_KEYS
+    if is_map and not deep:
+        found.maps.append(parent.name)
+    if is_map or deep:
+        keys = sorted(_declared_in(parent.name, expected).intersection(keys))
+    elif inside.others:
+        found.fields[parent.path] = JsonField(parent.path, apart=True)
+    else:
+        del found.fields[parent.path]
+    if keys:
+        found.objects.append(parent)
+        found.twice |= inside.twice
+    return [JsonField((*parent.path, key)) for key in keys]
 
 
 @dataclass(slots=True)
@@ -122,10 +150,10 @@ class _Inside:
 def _inside(
     connection: DuckDBPyConnection, records: str, level: Sequence[JsonField], expected: Collection[str]
 ) -> list[_Inside]:
-    """What is in those fields of a level that hold objects with a key; of a map, one key more than it takes to be one."""
+    """What is in those fields of a level that hold objects with a key; of a map, as many keys as make it one, and those that are declared."""
     types = (
         f"SELECT {in_objects('t', 'above', level)} AS t FROM (SELECT {kinds_above('json', level)} AS above, "
-        f"json_type(json, {literals(field.pointer for field in level)}) AS t FROM {records})"
+        f"json_type(json, {literals(one.pointer for one in level)}) AS t FROM {records})"
     )
     every = f"range(1, {len(level) + 1})"
     signed = (
@@ -136,29 +164,38 @@ def _inside(
         int(number) for number in _distinct(connection, f"SELECT DISTINCT unnest({signed}) FROM ({types})")
     }
     parents = {
-        field: -number in kinds
-        for number, field in enumerate(level, start=1)
-        if number in kinds and not _is_declared(field.name, expected)
+        one: -number in kinds
+        for number, one in enumerate(level, start=1)
+        if number in kinds and not _is_declared(one.name, expected)
     }
-    return _keys_inside(connection, records, parents) if parents else []
+    return _keys_inside(connection, records, parents, expected) if parents else []
 
 
 def _keys_inside(
-    connection: DuckDBPyConnection, records: str, parents: Mapping[JsonField, bool]
+    connection: DuckDBPyConnection,
+    records: str,
+    parents: Mapping[JsonField, bool],
+    expected: Collection[str],
 ) -> list[_Inside]:
     """The keys of all parents in one pass, since each call that takes a record apart costs much memory, and each pass much time."""
     of = list(parents)
     each = (
         f"SELECT unnest(range({len(of)})) AS i, unnest({in_objects('ks', 'above', of)}) AS ks "
-        f"FROM (SELECT {kinds_above('json', of)} AS above, json_keys(json, {literals(parent.pointer for parent in of)}) AS ks FROM {records})"
+        f"FROM (SELECT {kinds_above('json', of)} AS above, json_keys(json, {literals(one.pointer for one in of)}) AS ks FROM {records})"
     )
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {_INNER_KEYS} AS SELECT i, k, bool_or(twice) AS twice "
         f"FROM (SELECT i, unnest(ks) AS k, {_twice('ks')} AS twice FROM ({each})) GROUP BY i, k"
     )
+    declared = [
+        f"({number}, {literal(key)})"
+        for number, parent in enumerate(of)
+        for key in sorted(_declared_in(parent.name, expected))
+    ]
+    wanted = f"n <= {_MAP_KEYS + 1}" + (f" OR (i, k) IN ({', '.join(declared)})" if declared else "")
     query = (
-        f"SELECT i, k, bool_or(twice) OVER (PARTITION BY i) FROM {_INNER_KEYS} "
-        f"QUALIFY row_number() OVER (PARTITION BY i ORDER BY k) <= {_MAP_KEYS + 1} ORDER BY i, k"
+        "SELECT i, k, twice FROM (SELECT i, k, bool_or(twice) OVER (PARTITION BY i) AS twice, "
+        f"row_number() OVER (PARTITION BY i ORDER BY k) AS n FROM {_INNER_KEYS}) WHERE {wanted} ORDER BY i, k"
     )
     found = [_Inside(parent, others, []) for parent, others in parents.items()]
     for number, key, twice in rows(connection, query):
@@ -171,6 +208,12 @@ def _keys_inside(
 
 def _is_declared(name: str, expected: Collection[str]) -> bool:
     return name in expected and not any(other.startswith(f"{name}.") for other in expected)
+
+
+def _declared_in(name: str, expected: Collection[str]) -> set[str]:
+    """The keys in an object that paths to `expected` columns may go by: points may be in keys too."""
+    ways = (other.removeprefix(f"{name}.").split(".") for other in expected if other.startswith(f"{name}."))
+    return {".".join(way[:end]) for way in ways for end in range(1, len(way) + 1)}
 
 
 def _twice(keys: str) -> str:
