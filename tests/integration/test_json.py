@@ -199,6 +199,13 @@ def test_nested_objects_are_columns_by_their_path_and_lists_stay_lists(
     ]
 
 
+def test_a_negative_zero_keeps_its_sign(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    numbers = ["-0", "-0.0", "-0.5", "-0e1", "[-0,-0.0,0]", "0"]
+    data = "\n".join(f'{{"a":{number}}}' for number in [*numbers, "-0 "])
+    found = parse(connection, tmp_path, data.encode(), {"a": "string"})
+    assert [text for (text,) in found.rows] == [*numbers, "-0"]
+
+
 def test_elements_of_a_list_are_no_fields(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     """Though a JSON pointer such as `/b/0` reaches them."""
     data = (

@@ -1,7 +1,7 @@
 """The texts of a JSON object's fields, in SQL, each number with the digits that it is written with.
 
 DuckDB 2.0 prints a number with a fraction or an exponent by way of a double: `1.10` as 1.1, `1e5` as 100000.0,
-`0.12345678901234567891` as 0.12345678901234568. The whole record's text is unchanged, so in records that hold such
+`0.12345678901234567891` as 0.12345678901234568; and `-0` as 0. The whole record's text is unchanged, so in records that hold such
 a number all of them become marked strings before they are taken out.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MARK = "\ufdd0"
 """A noncharacter, which Unicode keeps for use inside programs: no text that is exchanged holds it."""
 
-_MAY_CHANGE = r"[0-9][eE]|[0-9]\.[0-9]+0(?:[^0-9]|$)|\.0000|(?:[0-9]\.?){16}"
+_MAY_CHANGE = r"-0(?:[^.0-9]|$)|[0-9][eE]|[0-9]\.[0-9]+0(?:[^0-9]|$)|\.0000|(?:[0-9]\.?){16}"
 """Finds at least every record with a number that a double prints differently: up to 15 digits come back as they were."""
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
