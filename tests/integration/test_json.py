@@ -206,6 +206,30 @@ def test_a_negative_zero_keeps_its_sign(connection: duckdb.DuckDBPyConnection, t
     assert [text for (text,) in found.rows] == [*numbers, "-0"]
 
 
+def test_a_text_that_holds_what_marks_numbers_meanwhile_comes_out_exactly(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    texts = [
+        "\ufdd05",
+        "\ufdd0",
+        "\ufdd0\ufdd01.5",
+        "\ufdd0_",
+        "\\ufdd05",
+        "\\\ufdd05\\",
+        'x"\ufdd07"',
+        "a\\b",
+    ]
+    for escaped in (True, False):
+        lists = [json.dumps([text], separators=(",", ":"), ensure_ascii=False) for text in texts]
+        data = "\n".join(
+            f'{{"n":1.10,"b":{json.dumps(text, ensure_ascii=escaped)},"l":{json.dumps([text], ensure_ascii=escaped)},"k\ufdd0":2.50}}'
+            for text in texts
+        )
+        columns = dict.fromkeys(("n", "b", "l", "k\ufdd0"), "string")
+        found = parse(connection, tmp_path, data.encode(), columns)
+        assert found.rows == [("1.10", b, held, "2.50") for b, held in zip(texts, lists, strict=True)]
+
+
 def test_elements_of_a_list_are_no_fields(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     """Though a JSON pointer such as `/b/0` reaches them."""
     data = (
