@@ -140,6 +140,23 @@ def test_a_broken_line_is_rejected_alone_whether_lines_end_with_commas_or_not(
         assert (len(found.rows), len(found.rejects)) == (3 - spoiled, 1), (place, data)
 
 
+@pytest.mark.parametrize(
+    "first", ["oops", "null", "# x", '"oops', "{oops", "oops {", "a,b", "\ufeff7", "{'a': 1}"]
+)
+@pytest.mark.parametrize("last", ["", "\n"])
+def test_a_first_line_that_is_broken_is_rejected_alone(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, first: str, last: str
+) -> None:
+    lines = [first, *(f'{{"a":{n},"b":{{"c":[{n}, 2]}}}}' for n in range(3))]
+    data = ("\n\n".join(lines) + last).encode()
+    found = parse(connection, tmp_path, data, {"a": "int64", "b.c": "string"})
+    assert found.rows == [(n, f"[{n},2]") for n in range(3)]
+    assert [(reject["line"], reject["reason"]) for reject in found.rejects] == [(1, "not a JSON object")]
+    long = "\n".join([first, *(f'{{"a":{n}}}' for n in range(40)), "oops", *['{"a":-1}'] * 9000])
+    found = parse(connection, tmp_path, long.encode(), {"a": "int64"})
+    assert [reject["line"] for reject in found.rejects] == [1, 42]
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_an_escape_for_half_a_character_is_said_in_each_form(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, form: str
