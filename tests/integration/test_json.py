@@ -7,6 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,15 +25,14 @@ from quarterlake.processing.json_records import (
     one_a_line,
 )
 from quarterlake.processing.json_scan import json_text
+from quarterlake.processing.samples import sample_file
 from tests.integration.conftest import LakeTarget
 from tests.integration.lakes import Scene, names
 from tests.integration.test_formats import opened_connection, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-
-    import duckdb
 
 __all__ = ["opened_connection"]
 
@@ -56,6 +56,32 @@ RECORDS: list[dict[str, Any]] = [
     {"a": 12345678901234567890, "b": None},
     {"b": "", "a": -3},
 ]
+
+
+@pytest.fixture(name="small")
+def opened_small(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with the memory that quarterlake has unless told otherwise."""
+    config = {"threads": 2, "memory_limit": "400MB", "temp_directory": str(tmp_path / "spilled")}
+    with duckdb.connect(config=config) as opened:
+        opened.execute("SET TimeZone = 'UTC'")
+        yield opened
+
+
+@pytest.mark.parametrize(("fields", "nested"), [(60, 0), (300, 0), (30, 1), (200, 1)])
+def test_many_fields_take_little_memory(
+    small: duckdb.DuckDBPyConnection, tmp_path: Path, fields: int, nested: int
+) -> None:
+    count = 2000
+    values = ({"v": n} if nested else n for n in range(count))
+    data = "".join(json.dumps({f"f{i}": value for i in range(fields)}) + "\n" for value in values)
+    twice = json.dumps({"f0": {"v": 1}} | {f"f{fields - 1}": 0}).replace("0}", '{"v": 1, "v": 2}}')
+    columns = {f"f{i}.v" if nested else f"f{i}": "int64" for i in range(fields)}
+    found = parse(small, tmp_path, (data + twice * nested).encode(), columns)
+    assert found.rows == [(n,) * fields for n in range(count)]
+    assert len(found.rejects) == nested
+    sample = sample_file(small, "f.json", tmp_path / "raw", tmp_path, records=count, stamp=None)
+    assert sample.error is None
+    assert sample.columns.keys() == columns.keys()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -112,6 +138,23 @@ def test_a_broken_line_is_rejected_alone_whether_lines_end_with_commas_or_not(
         # Between values, stray text spoils the one before it.
         spoiled = bool(after) and bad.startswith("oops")
         assert (len(found.rows), len(found.rejects)) == (3 - spoiled, 1), (place, data)
+
+
+@pytest.mark.parametrize(
+    "first", ["oops", "null", "# x", '"oops', "{oops", "oops {", "a,b", "\ufeff7", "{'a': 1}"]
+)
+@pytest.mark.parametrize("last", ["", "\n"])
+def test_a_first_line_that_is_broken_is_rejected_alone(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, first: str, last: str
+) -> None:
+    lines = [first, *(f'{{"a":{n},"b":{{"c":[{n}, 2]}}}}' for n in range(3))]
+    data = ("\n\n".join(lines) + last).encode()
+    found = parse(connection, tmp_path, data, {"a": "int64", "b.c": "string"})
+    assert found.rows == [(n, f"[{n},2]") for n in range(3)]
+    assert [(reject["line"], reject["reason"]) for reject in found.rejects] == [(1, "not a JSON object")]
+    long = "\n".join([first, *(f'{{"a":{n}}}' for n in range(40)), "oops", *['{"a":-1}'] * 9000])
+    found = parse(connection, tmp_path, long.encode(), {"a": "int64"})
+    assert [reject["line"] for reject in found.rejects] == [1, 42]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -171,6 +214,82 @@ def test_nested_objects_are_columns_by_their_path_and_lists_stay_lists(
         ("None", "None", "y", "[]"),
         ("5", "None", "None", "None"),
     ]
+
+
+def test_a_negative_zero_keeps_its_sign(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    numbers = ["-0", "-0.0", "-0.5", "-0e1", "[-0,-0.0,0]", "0"]
+    data = "\n".join(f'{{"a":{number}}}' for number in [*numbers, "-0 "])
+    found = parse(connection, tmp_path, data.encode(), {"a": "string"})
+    assert [text for (text,) in found.rows] == [*numbers, "-0"]
+
+
+def test_a_text_that_holds_what_marks_numbers_meanwhile_comes_out_exactly(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    texts = [
+        "\ufdd05",
+        "\ufdd0",
+        "\ufdd0\ufdd01.5",
+        "\ufdd0_",
+        "\\ufdd05",
+        "\\\ufdd05\\",
+        'x"\ufdd07"',
+        "a\\b",
+    ]
+    for escaped in (True, False):
+        lists = [json.dumps([text], separators=(",", ":"), ensure_ascii=False) for text in texts]
+        data = "\n".join(
+            f'{{"n":1.10,"b":{json.dumps(text, ensure_ascii=escaped)},"l":{json.dumps([text], ensure_ascii=escaped)},"k\ufdd0":2.50}}'
+            for text in texts
+        )
+        columns = dict.fromkeys(("n", "b", "l", "k\ufdd0"), "string")
+        found = parse(connection, tmp_path, data.encode(), columns)
+        assert found.rows == [("1.10", b, held, "2.50") for b, held in zip(texts, lists, strict=True)]
+
+
+def test_elements_of_a_list_are_no_fields(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    """Though a JSON pointer such as `/b/0` reaches them."""
+    data = (
+        b'{"b":{"0":5,"1":{"0":"x"}},"c":[{"0":9,"0":9}]}\n'
+        b'{"b":[7,{"0":"y"}]}\n{"b":{"0":[{"z":1,"z":1}],"1":["w"]}}\n{"b":{"0":"s"},"c":{"0":1}}\n'
+        b'{"b":[{"q":1}]}\n{"b":{"1":{"0":"t","0":"t"}}}\n'
+    )
+    columns = dict.fromkeys(("b", "b.0", "b.1", "b.1.0", "c", "c.0"), "string")
+    found = parse(connection, tmp_path, data, columns)
+    assert found.rows == [
+        (None, "5", None, "x", '[{"0":9,"0":9}]', None),
+        ('[7,{"0":"y"}]', None, None, None, None, None),
+        (None, '[{"z":1,"z":1}]', '["w"]', None, None, None),
+        (None, "s", None, None, None, "1"),
+        ('[{"q":1}]', None, None, None, None, None),
+    ]
+    assert [reject["line"] for reject in found.rejects] == [6]
+    sample = sample_file(connection, "f.json", tmp_path / "raw", tmp_path, records=9, stamp=None)
+    assert sorted(sample.columns) == sorted(columns)
+    assert sample.columns["b.0"].present == 3
+
+
+def test_declared_columns_are_found_in_maps_and_below_many_levels(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    deep = ".".join("abcdefghijkl")
+    nested: Any = 5
+    for key in reversed("bcdefghijkl"):
+        nested = {key: nested, "x": 1}
+    records: list[dict[str, Any]] = [{"m": {f"k{n}": n, "k7": {"y.z": n}}, "a": nested} for n in range(149)]
+    text = "\n".join(map(json.dumps, records))
+    twice = '\n{"m": {"k2": 3, "k2": 4}}\n{"m": {"zz": [1]}}'
+    columns = {"m.k2": "int64", "m.k7.y.z": "int64", "m.k99": "int64", deep: "int64"}
+    found = parse(connection, tmp_path, (text + twice).encode(), columns)
+    assert found.rows == [
+        *((2 if n == 2 else None, n, 99 if n == 99 else None, 5) for n in range(149)),
+        (None,) * 4,
+    ]
+    assert found.document.reject_counts == {"two fields of one name in one JSON object": 1}
+    assert found.document.dialect["maps kept as text"] == "m"
+    columns = {"m": "string", "m.k2": "int64", "a.b.c.d.e.f.g.h.i": "string"}
+    found = parse(connection, tmp_path, (text + twice).encode(), columns)
+    assert found.rows[2] == ('{"k2":2,"k7":{"y.z":2}}', 2, '{"j":{"k":{"l":5,"x":1},"x":1},"x":1}')
 
 
 def test_a_declared_object_stays_json_text(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

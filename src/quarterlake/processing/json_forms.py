@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -20,6 +21,7 @@ _TAIL = 1 << 16
 _TRIED = 100
 _MOST = 1000
 """An object with more fields, or lists in it, than this is no wrapper: what it holds is told by its keys."""
+_LINES, _FEWEST, _NEARLY = 100, 2, 0.9
 _FLAT = rb"(?:" + STRING + rb'|\{[^{}]*+\}|\[[^][]*+\]|[^][{}",\s]++)'
 _AFTER = rb"(?:\s*+,\s*+" + STRING + rb"\s*+:\s*+" + _FLAT + rb")*+\s*+\}\s*+"
 """Further fields of an object, each flat, and its end."""
@@ -88,6 +90,28 @@ def form_of_objects(name: str, path: Path) -> JsonForm:
         if lines or next_on_line or _parted_by_commas(text):
             return JsonForm(by_line=False)
         return JsonForm(by_line=not _marked(text, text.skip_space(end)))
+
+
+def goes_on_in_objects(head: bytes, *, whole: bool) -> bool:
+    """Whether nearly all of the first lines but the very first are each a JSON object with a field, and nothing else.
+
+    The first may be anything: a table's header too, but no table has an object alone as each record. `whole` says
+    that the head is the whole file; else its last line is cut off. Of less than two lines nothing is said.
+    """
+    lines = [line for line in head.splitlines()[: None if whole else -1] if line.strip()][1 : _LINES + 1]
+    objects = sum(map(_is_object, lines))
+    return objects >= _FEWEST and objects >= _NEARLY * len(lines)
+
+
+def _is_object(line: bytes) -> bool:
+    line = line.strip()
+    if not (line.startswith(b"{") and line.endswith(b"}")):
+        return False
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return bool(found)
 
 
 def unwrapped(path: Path, wrapper: Wrapper) -> Iterator[bytes]:

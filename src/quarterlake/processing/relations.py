@@ -10,14 +10,15 @@ from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.processing.cutting import LONGEST
 from quarterlake.processing.dialect import Dialect, find_dialect, unique_names
 from quarterlake.processing.faults import reading as duckdb_reading
-from quarterlake.processing.json_fields import JsonField, find_fields, no_object
+from quarterlake.processing.json_fields import JsonFields, find_fields, no_object
 from quarterlake.processing.json_marks import Marks, find_marks
+from quarterlake.processing.json_paths import JsonField, in_objects, kinds_above
 from quarterlake.processing.json_records import one_a_line
 from quarterlake.processing.json_scan import json_text
 from quarterlake.processing.json_texts import json_texts
 from quarterlake.processing.parquet_columns import parquet_columns
 from quarterlake.processing.sources import Format, PlainSource
-from quarterlake.processing.sql import literal, parquet
+from quarterlake.processing.sql import literal, literals, parquet
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -183,7 +184,7 @@ def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collect
             found = find_fields(connection, source.name, reader, expected)
             if not found.fields:
                 raise no_object(source.name) from None
-    sql = f"(SELECT json, {json_texts('json', [field.pointer for field in found.fields])} AS texts FROM {reader})"
+    sql = _json_records(reader, found)
     names = unique_names([field.name for field in found.fields])
     columns = tuple(
         _json_column(position, name, field)
@@ -194,14 +195,28 @@ def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collect
         columns,
         _described(source) | said | found.described(),
         broken="json IS NULL OR json_type(json) <> 'OBJECT'",
-        twice=found.has_twice() if found.twice else None,
+        twice="twice" if found.twice else None,
         whole="CAST(json AS VARCHAR)",
         marks=marks,
     )
 
 
+def _json_records(reader: str, found: JsonFields) -> str:
+    """Each record with its fields' texts and kinds, and whether it has a field `twice`.
+
+    One call for all fields: each call of its own keeps what it took apart, a chunk of records at a time.
+    """
+    pointers = [field.pointer for field in found.fields]
+    texts = f"{json_texts('json', pointers)} AS texts, {kinds_above('json', found.fields)} AS above"
+    kinds = f"json_type(json, {literals(pointers)}) AS kinds"
+    keys = f"{found.keys('json')} AS keys, {kinds_above('json', found.objects)} AS above_keys"
+    held = ", ".join(f"{in_objects(name, 'above', found.fields)} AS {name}" for name in ("texts", "kinds"))
+    twice = f"{found.has_twice('keys', 'above_keys')} AS twice"
+    return f"(SELECT json, {held}, {twice} FROM (SELECT json, {texts}, {kinds}, {keys} FROM {reader}))"
+
+
 def _json_column(position: int, name: str, field: JsonField) -> SourceColumn:
-    kind = f"json_type(json, {literal(field.pointer)})"
+    kind = f"kinds[{position}]"
     text = f"texts[{position}]"
     if field.apart:
         text = f"CASE WHEN {kind} <> 'OBJECT' THEN {text} END"

@@ -20,7 +20,7 @@ import zstandard
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.processing.encodings import Encoding, Recoding, find_encoding
-from quarterlake.processing.json_forms import form_of_objects, unwrapped
+from quarterlake.processing.json_forms import form_of_objects, goes_on_in_objects, unwrapped
 from quarterlake.processing.markup import markup_of
 
 if TYPE_CHECKING:
@@ -107,10 +107,13 @@ def plain_source(name: str, path: Path, scratch: Path, reading: Reading = EVIDEN
             recoding.path = path
             start = _start(path)
         form = _format(name, path, start[:_HEAD])
+        broken_first = form is Format.DELIMITED and _is_json_but_for_its_first_line(start, reading)
+        if broken_first:
+            form = Format.NDJSON
         said: dict[str, str] = {}
         if form in {Format.NDJSON, Format.JSON_ARRAY} and start.startswith(codecs.BOM_UTF8):
             path = cleanup.enter_context(_written(_without_mark(path), scratch))
-        if form is Format.NDJSON:
+        if form is Format.NDJSON and not broken_first:
             found = form_of_objects(name, path)
             said = found.described()
             if found.wrapper is not None:
@@ -147,6 +150,12 @@ def _format(name: str, path: Path, head: bytes) -> Format:
     if re.match(rb'\[\s*([{\]\["]|-?[0-9]|(true|false|null)\b|$)', text):
         return Format.JSON_ARRAY
     return Format.NDJSON if re.match(rb'\{\s*["}]', text) else Format.DELIMITED
+
+
+def _is_json_but_for_its_first_line(start: bytes, reading: Reading) -> bool:
+    """Whether what begins like a table goes on as NDJSON, unless its contract says how the table is written."""
+    said = (reading.delimiter, reading.quote, reading.escape, reading.header, reading.preamble)
+    return said == (None,) * len(said) and goes_on_in_objects(start[:_HEAD], whole=len(start) <= _HEAD)
 
 
 def _tail(path: Path) -> bytes:
