@@ -214,6 +214,17 @@ def test_a_name_that_stands_twice_leaves_its_cell_empty(tmp_path: Path, form: st
     assert row["_raw"] == record
 
 
+def test_names_that_only_case_tells_apart_have_a_cell_each(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")))
+    scene.declare(contract_yaml((("id", "int64"), ("ID_2", "int64"), ("n", "int64")), gates=ALLOWED))
+    scene.put(
+        "sales_2026-02.json", b'{"ID": 2, "id": 1, "n": "x"}\n{"id": 3, "n": "x"}\n{"ID": 4, "n": "x"}\n'
+    )
+    scene.run()
+    _, rows = exported(scene)
+    assert [(row["id"], row["ID_2"]) for row in rows] == [("1", "2"), ("3", ""), ("", "4")]
+
+
 def test_a_replay_makes_revision_2_of_its_quarter_and_of_that_one_only(scene: Scene) -> None:
     scene.put("sales_2025-10.csv", as_csv(month("2025-10")))
     scene.put("sales_2025-11.csv", as_csv(month("2025-11")))

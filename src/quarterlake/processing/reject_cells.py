@@ -110,7 +110,9 @@ def _json_cells(text: str, contract: Contract, parsed: ParsedFile) -> dict[str, 
         return {}
     if isinstance(found, dict):
         numbered = spelled_in_files(contract)
-        cells = {c.name: _at(found, numbered.get(c.name, c.source)) for c in contract.columns}
+        apart = {spelled.casefold() for spelled in numbered.values()}
+        spelled = {c.name: numbered.get(c.name, c.source) for c in contract.columns}
+        cells = {name: _at(found, path, exact=path.casefold() in apart) for name, path in spelled.items()}
     elif isinstance(found, list) and len(found) == len(parsed.columns):
         cells = {column.name: value for column, value in zip(parsed.columns, found, strict=True)}
     else:
@@ -132,16 +134,16 @@ def _is_sure(value: Any) -> bool:
     return value is not _UNSURE
 
 
-def _at(record: dict[str, Any], source: str) -> Any:
-    """A field by its name, whatever its case, or by its path."""
+def _at(record: dict[str, Any], source: str, *, exact: bool) -> Any:
+    """A field by its name, whatever its case unless that tells it from another, or by its path."""
     if source in record:
         return record[source]
     folded = {name.casefold(): name for name in record}
-    if source.casefold() in folded:
+    if not exact and source.casefold() in folded:
         return record[folded[source.casefold()]]
     head, dot, rest = source.partition(".")
     inner = record.get(head)
-    return _at(inner, rest) if dot and isinstance(inner, dict) else None
+    return _at(inner, rest, exact=exact) if dot and isinstance(inner, dict) else None
 
 
 def _text(value: Any) -> str:
