@@ -33,17 +33,23 @@ OURS = (
 ACTIONS = ("", "repair", "discard", "keep")
 """`repair` and `discard` say so; nothing means `repair` where a cell was changed; `keep` leaves the reject as it is."""
 _NEEDED = ("_trace", "_dataset", "_exported")
+_UNREAD = "-unread"
+"""What `_exported` ends with where the cells could not be read."""
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[0-9][0-9.,eE+-]*")
 _DELIMITERS = ",;\t"
 
 
 class SheetRow(NamedTuple):
-    """One reject: what is known of it, and the cells by the contract's column names; `is_shifted` where there are more cells than columns."""
+    """One reject: what is known of it, and the cells by the contract's column names; `is_shifted` where there are more cells than columns.
+
+    It `is_unread` where the cells are empty since they could not be read, so that a repair would lose them.
+    """
 
     known: Mapping[str, str]
     cells: Mapping[str, str]
     is_shifted: bool = False
+    is_unread: bool = False
 
     @property
     def is_changed(self) -> bool:
@@ -53,7 +59,7 @@ class SheetRow(NamedTuple):
     @property
     def is_raw_changed(self) -> bool:
         """Whether `_raw` is not what was exported, line ends and blanks aside; it is not read. Of older exports it is not known."""
-        _, known, written = self.known["_exported"].partition("-")
+        _, known, written = self.known["_exported"].removesuffix(_UNREAD).partition("-")
         return bool(known) and "_raw" in self.known and written != _raw_checksum(self.known["_raw"])
 
 
@@ -76,7 +82,7 @@ def write_sheet(stream: TextIO, columns: Sequence[str], rows: Iterable[SheetRow]
     for count, row in enumerate(rows, start=1):  # noqa: B007 - the last number is the count
         own = [row.known.get(name, "") for name in OURS[:-1]]
         cells = [_tame(row.cells.get(name, "")) for name in columns]
-        exported = f"{checksum(row.cells)}-{_raw_checksum(row.known.get('_raw', ''))}"
+        exported = f"{checksum(row.cells)}-{_raw_checksum(row.known.get('_raw', ''))}{_UNREAD if row.is_unread else ''}"
         writer.writerow([*map(_tame, own), exported, *cells])
     return count
 
@@ -107,7 +113,8 @@ def read_sheet(data: bytes, where: str) -> Iterator[tuple[int, SheetRow]]:
                 padded = [*cells, *[""] * (len(header) - len(cells))]
                 known = {name: _untamed(padded[at]) for name, at in own.items()}
                 values = {name: _untamed(padded[at]) for at, name in others}
-                yield number, SheetRow(known, values, len(cells) > len(header))
+                is_unread = known["_exported"].strip().endswith(_UNREAD)
+                yield number, SheetRow(known, values, len(cells) > len(header), is_unread)
     except csv.Error as broken:
         raise UsageError(f"{where}, after row {number}: {broken}. Save it as CSV again.") from broken
 
