@@ -48,12 +48,15 @@ def test_traces_are_read_back_and_nothing_else_is() -> None:
         assert parse_trace(text) is None
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(["a", "b", "c d"]), TEXT), max_size=5))
+NAMES = ["a", "=1+1", "'=1+1", "@b", "-5", "+49 30", "c d"]
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(NAMES), TEXT), max_size=5))
 def test_a_sheet_gives_back_what_it_was_given(rows: list[dict[str, str]]) -> None:
     known = dict.fromkeys(OURS, "") | {"_trace": trace_of(SHA, "b1"), "_dataset": "orders"}
     given_rows = [SheetRow(known, cells) for cells in rows]
     stream = io.StringIO(newline="")
-    assert write_sheet(stream, ["a", "b", "c d"], given_rows) == len(rows)
+    assert write_sheet(stream, NAMES, given_rows) == len(rows)
     for written in csv.reader(io.StringIO(stream.getvalue().removeprefix("\ufeff"), newline="")):
         assert not any(cell.startswith(("=", "@")) for cell in written)
     found = [row for _, row in read_sheet(stream.getvalue().encode(), "here")]

@@ -78,7 +78,7 @@ def write_sheet(stream: TextIO, columns: Sequence[str], rows: Iterable[SheetRow]
     count = 0
     stream.write("\ufeff")
     writer = csv.writer(stream, lineterminator="\r\n")
-    writer.writerow([*OURS, *columns])
+    writer.writerow([*OURS, *map(_tame, columns)])
     for count, row in enumerate(rows, start=1):  # noqa: B007 - the last number is the count
         own = [row.known.get(name, "") for name in OURS[:-1]]
         cells = [_tame(row.cells.get(name, "")) for name in columns]
@@ -99,7 +99,7 @@ def read_sheet(data: bytes, where: str) -> Iterator[tuple[int, SheetRow]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     for _ in range(skipped):
         next(reader, None)
-    header = [name.strip() for name in next(reader, [])]
+    header = [_untamed(name.strip()) for name in next(reader, [])]
     if lacking := [name for name in _NEEDED if name not in header]:
         raise UsageError(
             f"{where} has no column {lacking[0]}. Repair a file that `quarterlake rejects export` wrote, and leave its columns that begin with _ as they are."
