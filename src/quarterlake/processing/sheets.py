@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from quarterlake.domain.errors import UsageError
@@ -37,6 +38,8 @@ _UNREAD = "-unread"
 """What `_exported` ends with where the cells could not be read."""
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[0-9][0-9.,eE+-]*")
+_LONGEST_CELL = 1 << 22
+"""More characters than any cell of an export has, which shows records of up to 1 MiB."""
 _DELIMITERS = ",;\t"
 
 
@@ -96,27 +99,48 @@ def read_sheet(data: bytes, where: str) -> Iterator[tuple[int, SheetRow]]:
     """
     text = _decoded(data)
     delimiter, skipped = _delimiter(text)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    for _ in range(skipped):
-        next(reader, None)
-    header = [_untamed(name.strip()) for name in next(reader, [])]
+    with _long_cells():
+        number = 1 + skipped
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        try:
+            for _ in range(skipped):
+                next(reader, None)
+            header = [_untamed(name.strip()) for name in next(reader, [])]
+            for number, row in _rows(reader, header, where, 1 + skipped):
+                yield number, row
+        except csv.Error as broken:
+            raise UsageError(
+                f"{where}, after row {number}: {broken}. Save it as CSV again, with no cell of more than {_LONGEST_CELL:,} characters."
+            ) from broken
+
+
+def _rows(
+    reader: Iterable[list[str]], header: Sequence[str], where: str, before: int
+) -> Iterator[tuple[int, SheetRow]]:
+    """The rows below a header, which is the row numbered `before`."""
     if lacking := [name for name in _NEEDED if name not in header]:
         raise UsageError(
             f"{where} has no column {lacking[0]}. Repair a file that `quarterlake rejects export` wrote, and leave its columns that begin with _ as they are."
         )
     own = {name: header.index(name) for name in OURS if name in header}
     others = [(at, name) for at, name in enumerate(header) if at not in set(own.values()) and name]
-    number = 1 + skipped
+    for number, cells in enumerate(reader, start=before + 1):
+        if any(cells):
+            padded = [*cells, *[""] * (len(header) - len(cells))]
+            known = {name: _untamed(padded[at]) for name, at in own.items()}
+            values = {name: _untamed(padded[at]) for at, name in others}
+            is_unread = known["_exported"].strip().endswith(_UNREAD)
+            yield number, SheetRow(known, values, len(cells) > len(header), is_unread)
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """While it lasts, a cell may be as long as an export writes it: the limit that Python sets is the whole process's."""
+    before = csv.field_size_limit(_LONGEST_CELL)
     try:
-        for number, cells in enumerate(reader, start=2 + skipped):
-            if any(cells):
-                padded = [*cells, *[""] * (len(header) - len(cells))]
-                known = {name: _untamed(padded[at]) for name, at in own.items()}
-                values = {name: _untamed(padded[at]) for at, name in others}
-                is_unread = known["_exported"].strip().endswith(_UNREAD)
-                yield number, SheetRow(known, values, len(cells) > len(header), is_unread)
-    except csv.Error as broken:
-        raise UsageError(f"{where}, after row {number}: {broken}. Save it as CSV again.") from broken
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _tame(text: str) -> str:
