@@ -198,7 +198,9 @@ def _replay_of(pipeline: Pipeline, sheet: Path, dataset: str, rows: list[tuple[i
         elif trace[1] in wanted.get(original.sequence, {}):
             done.refused[str(number)] = "the record is repaired twice in this file; keep one row"
         else:
-            cells = {names[name]: text or None for name, text in row.cells.items()}
+            cells = {
+                names[name]: text or ("" if name in row.blank else None) for name, text in row.cells.items()
+            }
             wanted.setdefault(original.sequence, {})[trace[1]] = None if action == "discard" else cells
     edited: tuple[str, str] | None = None
     for sequence, records in wanted.items():

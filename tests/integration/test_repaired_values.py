@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 NOTE = "long, \u00e9\u6f22 'and' so on; " * 400
 BODY = (
     '"tags":[1.10,2,-0.50e3,"x",null], "k":{"m":[1.10,null],"t":"a \\"b\\""}, "o":{"p":{"q":2.50,"none":null},"z":12345678901234567890123}, '
-    '"big":12345678901234567890, "long":1234567890123456789012345678901234567890123.10, "price":7.10, "exp":1e5, "f":1.5e-7, "yes":true, "none":null, '
+    '"big":12345678901234567890, "long":1234567890123456789012345678901234567890123.10, "price":7.10, "exp":1e5, "f":1.5e-7, "yes":true, "none":null, "blank":"", '
     '"a.b":500, "a":{"b":6}, "Ab":1, "ab":2, "":9, " s ":"t ", "x~/\'y":"p", "=1+1":"=2+2", "text":"007", "esc":"\\u00e9\\n\\t\\"q\\" ", "more":[{"u":1.0},{"u":[]}], '
     '"pair":[{"v":1,"v":2}], "note":' + json.dumps(NOTE, ensure_ascii=False)
 )
@@ -37,7 +37,8 @@ ACCEPTED = 20
 def json_records() -> list[str]:
     numbers: list[object] = [*range(1, ACCEPTED + 1), "bad"]
     head = '{{"id":"r{0}", "at":"2026-02-{1:02d}T10:00:00Z", {2}, "n":{3}}}'
-    return [head.format(at, 1 + at, BODY, json.dumps(n)) for at, n in enumerate(numbers)]
+    first = BODY.replace('"blank":""', '"blank":"x"')  # else the column would hold nothing
+    return [head.format(at, 1 + at, BODY if at else first, json.dumps(n)) for at, n in enumerate(numbers)]
 
 
 def ndjson() -> bytes:
@@ -71,11 +72,14 @@ def wide() -> bytes:
 def delimited() -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "at", "n", "Ab", "ab", "a.b", "big", "price", "list", "none", "text", "note"])
+    writer.writerow(
+        ["id", "at", "n", "Ab", "ab", "a.b", "big", "price", "list", "none", "blank", "text", "note"]
+    )
     for at, n in enumerate([*range(1, ACCEPTED + 1), "bad"]):
-        cells = (1, 2, 9, 12345678901234567890, "7.10", "[1.10,2]", None, "007", NOTE + '\n"q"')
+        cells = (1, 2, 9, 12345678901234567890, "7.10", "[1.10,2]", None, "<blank>", "007", NOTE + '\n"q"')
         writer.writerow([f"r{at}", f"2026-02-{1 + at:02d}T10:00:00Z", n, *cells])
-    return text.getvalue().encode().removesuffix(b"\n")  # the last record ends with the file
+    quoted = text.getvalue().replace("<blank>", '""')
+    return quoted.encode().removesuffix(b"\n")  # the last record ends with the file
 
 
 def parquet() -> bytes:
@@ -98,6 +102,7 @@ def parquet() -> bytes:
             "day": pa.array([when.date()] * size),
             "sure": [True] * size,
             "none": pa.array([None] * size, pa.string()),
+            "blank": [""] * size,
             "bytes": [b"\xff\x00a"] * size,
             "Ab": [1] * size,
             "ab": [2] * size,
@@ -114,12 +119,12 @@ def parquet() -> bytes:
 PARQUET = {
     "id": "string", "at": "timestamp", "local": "timestamp", "n": "int64", "tags": "string", "o.l": "string", "o.p.q": "float64",
     "m": "string", "big": "decimal(38,0)", "price": "decimal(18,2)", "narrow": "float64", "double": "float64", "endless": "float64", "whole": "int64",
-    "day": "date", "sure": "boolean", "none": "string", "bytes": "string", "Ab": "int64", "ab_2": "int64",
+    "day": "date", "sure": "boolean", "none": "string", "blank": "string", "bytes": "string", "Ab": "int64", "ab_2": "int64",
     "note": "string",
 }  # fmt: skip
 DELIMITED = {
     "id": "string", "at": "timestamp", "n": "int64", "Ab": "int64", "ab_2": "int64", "a.b": "int64", "big": "decimal(38,0)",
-    "price": "decimal(18,2)", "list": "string", "none": "string", "text": "string", "note": "string",
+    "price": "decimal(18,2)", "list": "string", "none": "string", "blank": "string", "text": "string", "note": "string",
 }  # fmt: skip
 DECLARED = {"parquet": PARQUET, "delimited": DELIMITED}
 """Of JSON the columns are inferred."""

@@ -114,7 +114,7 @@ def _delimited_cells(
 
 
 def _fields(text: str, dialect: Dialect, places: Mapping[str, int]) -> dict[str, str]:
-    """The cells, as the parser cuts them; of a record whose quotes do not close, the texts between the delimiters."""
+    """The cells, as the parser cuts them; of a record whose quotes do not close, the texts between the delimiters. What is empty without quotes is a null."""
     raw = text.encode()
     try:
         found = fields(raw, dialect.cutting)
@@ -122,7 +122,11 @@ def _fields(text: str, dialect: Dialect, places: Mapping[str, int]) -> dict[str,
         found = [(field, False) for field in raw.split(dialect.delimiter.encode())]
     first, *others = [(field.decode(errors="replace"), quoted) for field, quoted in found]
     cells = [
-        first[0],
-        *(cell.removeprefix(" ") if dialect.padded and not quoted else cell for cell, quoted in others),
+        first,
+        *(
+            (cell.removeprefix(" ") if dialect.padded and not quoted else cell, quoted)
+            for cell, quoted in others
+        ),
     ]
-    return {name: cells[at] for name, at in places.items() if at < len(cells)}
+    there = {name: cells[at] for name, at in places.items() if at < len(cells)}
+    return {name: cell for name, (cell, quoted) in there.items() if cell or quoted}

@@ -35,7 +35,8 @@ ACTIONS = ("", "repair", "discard", "keep")
 """`repair` and `discard` say so; nothing means `repair` where a cell was changed; `keep` leaves the reject as it is."""
 _NEEDED = ("_trace", "_dataset", "_exported")
 _UNREAD = "-unread"
-"""What `_exported` ends with where the cells could not be read."""
+_BLANK = "-blank."
+"""What `_exported` ends with where the cells could not be read; and what it names the columns after that hold an empty text."""
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[0-9][0-9.,eE+-]*")
 _LONGEST_CELL = 1 << 22
@@ -46,13 +47,15 @@ _DELIMITERS = ",;\t"
 class SheetRow(NamedTuple):
     """One reject: what is known of it, and the cells by the contract's column names; `is_shifted` where there are more cells than columns.
 
-    It `is_unread` where the cells are empty since they could not be read, so that a repair would lose them.
+    It `is_unread` where the cells are empty since they could not be read, so that a repair would lose them. Those of the columns
+    in `blank` are empty since the record has an empty text there, which is no null.
     """
 
     known: Mapping[str, str]
     cells: Mapping[str, str]
     is_shifted: bool = False
     is_unread: bool = False
+    blank: frozenset[str] = frozenset()
 
     @property
     def is_changed(self) -> bool:
@@ -62,7 +65,8 @@ class SheetRow(NamedTuple):
     @property
     def is_raw_changed(self) -> bool:
         """Whether `_raw` is not what was exported, line ends and blanks aside; it is not read. Of older exports it is not known."""
-        _, known, written = self.known["_exported"].removesuffix(_UNREAD).partition("-")
+        _, known, written = self.known["_exported"].partition("-")
+        written = written.partition("-")[0]
         return bool(known) and "_raw" in self.known and written != _raw_checksum(self.known["_raw"])
 
 
@@ -70,6 +74,11 @@ def checksum(cells: Mapping[str, str]) -> str:
     """Identifies a row's cells; empty ones have no say, so that a column that goes or comes empty changes nothing."""
     text = "\0".join(f"{name}\1{cells[name]}" for name in sorted(cells) if cells[name])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _mark(name: str) -> str:
+    """Stands for a column's name in `_exported`."""
+    return checksum({"name": name})[:8]
 
 
 def _raw_checksum(raw: str) -> str:
@@ -85,7 +94,11 @@ def write_sheet(stream: TextIO, columns: Sequence[str], rows: Iterable[SheetRow]
     for count, row in enumerate(rows, start=1):  # noqa: B007 - the last number is the count
         own = [row.known.get(name, "") for name in OURS[:-1]]
         cells = [_tame(row.cells.get(name, "")) for name in columns]
-        exported = f"{checksum(row.cells)}-{_raw_checksum(row.known.get('_raw', ''))}{_UNREAD if row.is_unread else ''}"
+        exported = f"{checksum(row.cells)}-{_raw_checksum(row.known.get('_raw', ''))}"
+        if row.is_unread:
+            exported += _UNREAD
+        elif blank := [name for name in columns if row.cells.get(name) == ""]:
+            exported += _BLANK + ".".join(map(_mark, blank))
         writer.writerow([*map(_tame, own), exported, *cells])
     return count
 
@@ -129,8 +142,10 @@ def _rows(
             padded = [*cells, *[""] * (len(header) - len(cells))]
             known = {name: _untamed(padded[at]) for name, at in own.items()}
             values = {name: _untamed(padded[at]) for at, name in others}
-            is_unread = known["_exported"].strip().endswith(_UNREAD)
-            yield number, SheetRow(known, values, len(cells) > len(header), is_unread)
+            exported = known["_exported"].strip()
+            marks = set(exported.partition(_BLANK)[2].split("."))
+            blank = frozenset(name for name, text in values.items() if not text and _mark(name) in marks)
+            yield number, SheetRow(known, values, len(cells) > len(header), exported.endswith(_UNREAD), blank)
 
 
 @contextmanager
