@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,16 +27,21 @@ if TYPE_CHECKING:
     from quarterlake.domain.contract import Contract
     from quarterlake.domain.landings import Manifest
     from quarterlake.pipeline import Pipeline
+    from quarterlake.processing.rejects import Reject
 
 _ATTEMPTS = 20
+_AT_ONCE = 100
+"""So many rejects are read again together."""
+_UNREAD = "its cells could not be read again: repair it in a corrected file, or discard it"
 
 
 class Exported(msgspec.Struct, frozen=True):
-    """How many rejects were written, and how many could not be since their place is not known."""
+    """How many rejects were written, how many of them without their cells, and how many could not be since their place is not known."""
 
     dataset: str
     rejects: int
     without_place: int
+    without_cells: int = 0
 
 
 class Replayed(msgspec.Struct):
@@ -77,13 +83,14 @@ def export(pipeline: Pipeline, dataset: str, target: Path) -> Exported:
     held = known(pipeline, dataset)
     contract = _contract_of(held)
     columns = [column.name for column in contract.columns]
-    unplaced: Counter[str] = Counter()
+    lacking: Counter[str] = Counter()
     with new_file(target) as sheet:
-        written = write_sheet(sheet, columns, _rows(pipeline, held, contract, unplaced))
-    return Exported(dataset, written, unplaced.total())
+        written = write_sheet(sheet, columns, _rows(pipeline, held, contract, lacking))
+    return Exported(dataset, written, lacking["place"], lacking["cells"])
 
 
-def _rows(pipeline: Pipeline, held: Known, contract: Contract, unplaced: Counter[str]) -> Iterator[SheetRow]:
+def _rows(pipeline: Pipeline, held: Known, contract: Contract, lacking: Counter[str]) -> Iterator[SheetRow]:
+    """The rows of a data set's rejects; `lacking` counts those without a place, which have none, and those without cells."""
     stood_for = held.stood_for
     scratch = pipeline.lake.curated.scratch
     for landing in held.landings:
@@ -93,30 +100,49 @@ def _rows(pipeline: Pipeline, held: Known, contract: Contract, unplaced: Counter
             continue
         with ExitStack() as stack:
             [raw] = stack.enter_context(pipeline.lake.raw.local([manifest.key]))
-            cut = stack.enter_context(cutter(manifest, raw, scratch, contract, parsed))
-            for _, reject in pipeline.engine.rejects([parsed]):
-                place = place_of(reject.byte_offset, reject.record)
-                if place in stood_for.get(manifest.sequence, ()):
-                    continue
-                if manifest.replay is not None and reject.line is not None:
-                    sha256, place = manifest.replay.sha256, manifest.replay.repairs[reject.line - 1]
-                else:
-                    sha256 = manifest.sha256
-                if place is None:
-                    unplaced[manifest.source] += 1
-                    continue
-                text, cells = cut(reject)
-                known_of = {
-                    "_trace": trace_of(sha256, place),
-                    "_dataset": held.dataset,
-                    "_source": manifest.named_after,
-                    "_line": "" if manifest.replay or reject.line is None else str(reject.line),
-                    "_byte_offset": place[1:] if place[0] == "b" else "",
-                    "_column": reject.column or "",
-                    "_reason": reject.reason,
-                    "_raw": text.rstrip(),
-                }
-                yield SheetRow(known_of, cells)
+            show = stack.enter_context(cutter(manifest, raw, scratch, contract, parsed))
+            placed = _placed(pipeline, manifest, parsed, stood_for.get(manifest.sequence, ()), lacking)
+            while batch := list(islice(placed, _AT_ONCE)):
+                shown = show([reject for reject, _ in batch])
+                for (reject, trace), (text, cells) in zip(batch, shown, strict=True):
+                    lacking["cells"] += cells is None
+                    known_of = {
+                        "_trace": trace,
+                        "_dataset": held.dataset,
+                        "_source": manifest.named_after,
+                        "_line": "" if manifest.replay or reject.line is None else str(reject.line),
+                        "_byte_offset": _byte_offset(trace),
+                        "_column": reject.column or "",
+                        "_reason": reject.reason if cells is not None else f"{reject.reason}; {_UNREAD}",
+                        "_raw": text.rstrip(),
+                    }
+                    yield SheetRow(known_of, cells or {}, is_unread=cells is None)
+
+
+def _placed(
+    pipeline: Pipeline,
+    manifest: Manifest,
+    parsed: ParsedFile,
+    stood_for: Collection[str | None],
+    lacking: Counter[str],
+) -> Iterator[tuple[Reject, str]]:
+    """A file's rejects that no repair stands for, with their traces; of those of a replay the original's."""
+    for _, reject in pipeline.engine.rejects([parsed]):
+        place = place_of(reject.byte_offset, reject.record)
+        if place in stood_for:
+            continue
+        sha256 = manifest.sha256
+        if manifest.replay is not None and reject.line is not None:
+            sha256, place = manifest.replay.sha256, manifest.replay.repairs[reject.line - 1]
+        if place is None:
+            lacking["place"] += 1
+            continue
+        yield reject, trace_of(sha256, place)
+
+
+def _byte_offset(trace: str) -> str:
+    _, _, place = trace.partition("@")
+    return place[1:] if place[0] == "b" else ""
 
 
 def replay(pipeline: Pipeline, sheet: Path) -> list[Replayed]:
@@ -165,14 +191,16 @@ def _replay_of(pipeline: Pipeline, sheet: Path, dataset: str, rows: list[tuple[i
         original = found.original(trace[0], source) if trace else None
         if trace is None or original is None or why is not None:
             done.refused[str(number)] = why or ""
-        elif action != "discard" and (gone := found.lacking(original.sequence, names.keys() - columns)):
-            done.refused[str(number)] = (
-                f"the sheet lost its column {gone[0]}, whose value would be lost too; export again, and leave it in"
-            )
+        elif action != "discard" and (
+            lost := _loss(row, found.lacking(original.sequence, names.keys() - columns))
+        ):
+            done.refused[str(number)] = lost
         elif trace[1] in wanted.get(original.sequence, {}):
             done.refused[str(number)] = "the record is repaired twice in this file; keep one row"
         else:
-            cells = {names[name]: text or None for name, text in row.cells.items()}
+            cells = {
+                names[name]: text or ("" if name in row.blank else None) for name, text in row.cells.items()
+            }
             wanted.setdefault(original.sequence, {})[trace[1]] = None if action == "discard" else cells
     edited: tuple[str, str] | None = None
     for sequence, records in wanted.items():
@@ -181,6 +209,18 @@ def _replay_of(pipeline: Pipeline, sheet: Path, dataset: str, rows: list[tuple[i
         lines = {place: line for place, line in found.lines(sequence).items() if place is not None}
         _land(pipeline, dataset, sequence, records, lines, edited, done)
     return done
+
+
+def _loss(row: SheetRow, gone: Collection[str]) -> str | None:
+    """Why a repair would lose values that nobody changed; `gone` are columns of the file that the sheet has no more."""
+    if row.is_unread:
+        return (
+            "its cells could not be read when it was exported, so that a repair would empty those that are not filled in; "
+            "mend it in a corrected file, or write discard into _action"
+        )
+    if gone:
+        return f"the sheet lost its column {min(gone)}, whose value would be lost too; export again, and leave it in"
+    return None
 
 
 class _Places:

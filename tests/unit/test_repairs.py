@@ -6,9 +6,11 @@ import csv
 import io
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quarterlake.domain.errors import UsageError
 from quarterlake.domain.landings import Landing, Manifest, Replay, resolve
 from quarterlake.domain.repairs import (
     TRACE,
@@ -48,12 +50,15 @@ def test_traces_are_read_back_and_nothing_else_is() -> None:
         assert parse_trace(text) is None
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(["a", "b", "c d"]), TEXT), max_size=5))
+NAMES = ["a", "=1+1", "'=1+1", "@b", "-5", "+49 30", "c d"]
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(NAMES), TEXT), max_size=5))
 def test_a_sheet_gives_back_what_it_was_given(rows: list[dict[str, str]]) -> None:
     known = dict.fromkeys(OURS, "") | {"_trace": trace_of(SHA, "b1"), "_dataset": "orders"}
     given_rows = [SheetRow(known, cells) for cells in rows]
     stream = io.StringIO(newline="")
-    assert write_sheet(stream, ["a", "b", "c d"], given_rows) == len(rows)
+    assert write_sheet(stream, NAMES, given_rows) == len(rows)
     for written in csv.reader(io.StringIO(stream.getvalue().removeprefix("\ufeff"), newline="")):
         assert not any(cell.startswith(("=", "@")) for cell in written)
     found = [row for _, row in read_sheet(stream.getvalue().encode(), "here")]
@@ -61,6 +66,25 @@ def test_a_sheet_gives_back_what_it_was_given(rows: list[dict[str, str]]) -> Non
         {k: v for k, v in cells.items() if v} for cells in rows
     ]
     assert not any(row.is_changed for row in found)
+
+
+def sheet_of(cell: str) -> bytes:
+    known = dict.fromkeys(OURS, "") | {"_trace": trace_of(SHA, "b1"), "_dataset": "orders"}
+    stream = io.StringIO(newline="")
+    write_sheet(stream, ["a"], [SheetRow(known, {"a": cell})])
+    return stream.getvalue().encode()
+
+
+def test_the_longest_cell_of_an_export_is_taken_back_and_a_longer_one_refused_by_name() -> None:
+    before = csv.field_size_limit()
+    [(_, row)] = read_sheet(sheet_of("x" * (1 << 20)), "here")
+    assert len(row.cells["a"]) == 1 << 20
+    assert not row.is_changed
+    with pytest.raises(
+        UsageError, match=r"here, after row 1: .*with no cell of more than 4,194,304 characters"
+    ):
+        list(read_sheet(sheet_of("x" * (1 << 23)), "here"))
+    assert csv.field_size_limit() == before, "the limit is the whole process's"
 
 
 def manifest(number: int, source: str, sha256: str, replay: Replay | None = None) -> Manifest:

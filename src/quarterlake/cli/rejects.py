@@ -86,6 +86,10 @@ def export(
     typer.echo(
         f"{to}: {count_of(done.rejects, 'reject')} of {dataset}. Repair cells, or write discard into _action; then `quarterlake rejects replay {to}`."
     )
+    if done.without_cells:
+        typer.echo(
+            f"  {done.without_cells:,} of them {'has' if done.without_cells == 1 else 'have'} no cells, since these could not be read again: mend {'it' if done.without_cells == 1 else 'them'} in a corrected file, or discard {'it' if done.without_cells == 1 else 'them'}."
+        )
     if done.without_place:
         typer.echo(
             f"  {done.without_place:,} more {'has' if done.without_place == 1 else 'have'} no place in the file and can only be mended there; `quarterlake rejects {dataset}` lists all."

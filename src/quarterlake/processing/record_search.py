@@ -22,6 +22,8 @@ LOOK_BYTES = 4 << 10
 """How much of a span is counted at a time to find a record: what holds one is gone through record by record."""
 RAW_BYTES = 64 << 10
 """At most this much of a record's text is kept."""
+RAW_CHARACTERS = 4_096
+"""At most this much of it is kept of a reject; its place says where the rest lies."""
 
 
 @dataclass(frozen=True, slots=True)

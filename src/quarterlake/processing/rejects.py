@@ -18,7 +18,7 @@ from quarterlake.processing.json_records import (
     survey_lines_json,
 )
 from quarterlake.processing.misfits import BROKEN, MISFITS, Explained, Misfit
-from quarterlake.processing.record_search import Location
+from quarterlake.processing.record_search import RAW_CHARACTERS, Location
 from quarterlake.processing.record_survey import Survey
 from quarterlake.processing.records import TextShape, locate_delimited, locate_dropped, survey_delimited
 from quarterlake.processing.relations import DROPPED, MOST_DROPS, Relation
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _BATCH = 50_000
-_RAW_LIMIT = 4_096
-"""At most this many characters of a rejected record are kept; its place says where the rest lies."""
 
 _DROP_REASONS = {
     "TOO MANY COLUMNS": TOO_MANY,
@@ -208,9 +206,9 @@ def _reject(
     record: int | None = None,
 ) -> Reject:
     if place is None:
-        return Reject(None, None, column, reason, shown[:_RAW_LIMIT], record)
+        return Reject(None, None, column, reason, shown[:RAW_CHARACTERS], record)
     offset = source.recoding.original(place.byte_offset)
-    return Reject(place.line, offset, column, reason, place.raw[:_RAW_LIMIT])
+    return Reject(place.line, offset, column, reason, place.raw[:RAW_CHARACTERS])
 
 
 def _locate(

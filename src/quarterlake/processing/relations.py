@@ -68,7 +68,7 @@ class Relation:
     `broken` is a condition that a row is no record (a line that is no JSON object).
 
     `twice` is one that it has two fields of one name. `whole` is then an expression for the row's text. A delimited file has its `dialect`, and its `rewriting` where the
-    careful path reads it; a JSON text that is broken as a whole has `marks`.
+    careful path reads it; a JSON text that is broken as a whole has `marks`. The fields of `json` are those of its columns, in their order.
     """
 
     sql: str
@@ -80,6 +80,7 @@ class Relation:
     dialect: Dialect | None = None
     rewriting: Rewriting | None = None
     marks: Marks | None = None
+    json: JsonFields | None = None
 
 
 def relation_of(
@@ -160,12 +161,11 @@ def _described(source: PlainSource) -> dict[str, str]:
 
 
 def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collection[str]) -> Relation:
-    limit = min(_JSON_OBJECT_LIMIT, max(source.path.stat().st_size, 1 << 16))
-    by_line = f"format = 'newline_delimited', ignore_errors = true, maximum_object_size = {limit}, hive_partitioning = false"
+    limit = _object_limit(source.path)
     said = dict(source.said)
     marks: Marks | None = None
     if source.format is Format.NDJSON:
-        reader = f"read_json_objects({literal(source.path)}, {by_line})"
+        reader = _by_line(source.path, limit)
         found = find_fields(connection, source.name, reader, expected)
     else:
         layout = "array" if source.format is Format.JSON_ARRAY else "unstructured"
@@ -180,24 +180,24 @@ def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collect
             said["a record surely begins"] = marks.described()
             with source.anew.open("wb") as lines:
                 lines.writelines(one_a_line(source.path, marks))
-            reader = f"read_json_objects({literal(source.anew)}, {by_line})"
+            reader = _by_line(source.anew, limit)
             found = find_fields(connection, source.name, reader, expected)
             if not found.fields:
                 raise no_object(source.name) from None
-    sql = _json_records(reader, found)
     names = unique_names([field.name for field in found.fields])
     columns = tuple(
         _json_column(position, name, field)
         for position, (name, field) in enumerate(zip(names, found.fields, strict=True), start=1)
     )
     return Relation(
-        sql,
+        _json_records(reader, found),
         columns,
         _described(source) | said | found.described(),
         broken="json IS NULL OR json_type(json) <> 'OBJECT'",
         twice="twice" if found.twice else None,
         whole="CAST(json AS VARCHAR)",
         marks=marks,
+        json=found,
     )
 
 
@@ -213,6 +213,21 @@ def _json_records(reader: str, found: JsonFields) -> str:
     held = ", ".join(f"{in_objects(name, 'above', found.fields)} AS {name}" for name in ("texts", "kinds"))
     twice = f"{found.has_twice('keys', 'above_keys')} AS twice"
     return f"(SELECT json, {held}, {twice} FROM (SELECT json, {texts}, {kinds}, {keys} FROM {reader}))"
+
+
+def read_json_again(relation: Relation, lines: Path) -> str:
+    """A JSON relation's SQL over some of its records, written one a line; a line that is no JSON is a row too, a blank one is none."""
+    if relation.json is None:
+        raise ValueError("only JSON is read by its fields")
+    return _json_records(_by_line(lines, _object_limit(lines)), relation.json)
+
+
+def _by_line(path: Path, limit: int) -> str:
+    return f"read_json_objects({literal(path)}, format = 'newline_delimited', ignore_errors = true, maximum_object_size = {limit}, hive_partitioning = false)"
+
+
+def _object_limit(path: Path) -> int:
+    return min(_JSON_OBJECT_LIMIT, max(path.stat().st_size, 1 << 16))
 
 
 def _json_column(position: int, name: str, field: JsonField) -> SourceColumn:

@@ -19,7 +19,7 @@ import msgspec
 from quarterlake.processing.careful_count import count_carefully
 from quarterlake.processing.cutting import LONGEST, Run
 from quarterlake.processing.footers import find_footer
-from quarterlake.processing.record_search import Location
+from quarterlake.processing.record_search import RAW_CHARACTERS, Location
 from quarterlake.processing.structure import Seen, table_records
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from quarterlake.domain.reading import Reading
     from quarterlake.processing.dialect import Dialect
 
-RAW_CHARACTERS = 4_096
-"""At most this much of a rejected record is kept."""
 _EVERY = 1_024
 _MOST_MARKS = 8_192
 _FLUSH = 1 << 20

@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from quarterlake.domain.errors import UsageError
@@ -33,17 +34,28 @@ OURS = (
 ACTIONS = ("", "repair", "discard", "keep")
 """`repair` and `discard` say so; nothing means `repair` where a cell was changed; `keep` leaves the reject as it is."""
 _NEEDED = ("_trace", "_dataset", "_exported")
+_UNREAD = "-unread"
+_BLANK = "-blank."
+"""What `_exported` ends with where the cells could not be read; and what it names the columns after that hold an empty text."""
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[0-9][0-9.,eE+-]*")
+_LONGEST_CELL = 1 << 22
+"""More characters than any cell of an export has, which shows records of up to 1 MiB."""
 _DELIMITERS = ",;\t"
 
 
 class SheetRow(NamedTuple):
-    """One reject: what is known of it, and the cells by the contract's column names; `is_shifted` where there are more cells than columns."""
+    """One reject: what is known of it, and the cells by the contract's column names; `is_shifted` where there are more cells than columns.
+
+    It `is_unread` where the cells are empty since they could not be read, so that a repair would lose them. Those of the columns
+    in `blank` are empty since the record has an empty text there, which is no null.
+    """
 
     known: Mapping[str, str]
     cells: Mapping[str, str]
     is_shifted: bool = False
+    is_unread: bool = False
+    blank: frozenset[str] = frozenset()
 
     @property
     def is_changed(self) -> bool:
@@ -54,6 +66,7 @@ class SheetRow(NamedTuple):
     def is_raw_changed(self) -> bool:
         """Whether `_raw` is not what was exported, line ends and blanks aside; it is not read. Of older exports it is not known."""
         _, known, written = self.known["_exported"].partition("-")
+        written = written.partition("-")[0]
         return bool(known) and "_raw" in self.known and written != _raw_checksum(self.known["_raw"])
 
 
@@ -61,6 +74,11 @@ def checksum(cells: Mapping[str, str]) -> str:
     """Identifies a row's cells; empty ones have no say, so that a column that goes or comes empty changes nothing."""
     text = "\0".join(f"{name}\1{cells[name]}" for name in sorted(cells) if cells[name])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _mark(name: str) -> str:
+    """Stands for a column's name in `_exported`."""
+    return checksum({"name": name})[:8]
 
 
 def _raw_checksum(raw: str) -> str:
@@ -72,11 +90,15 @@ def write_sheet(stream: TextIO, columns: Sequence[str], rows: Iterable[SheetRow]
     count = 0
     stream.write("\ufeff")
     writer = csv.writer(stream, lineterminator="\r\n")
-    writer.writerow([*OURS, *columns])
+    writer.writerow([*OURS, *map(_tame, columns)])
     for count, row in enumerate(rows, start=1):  # noqa: B007 - the last number is the count
         own = [row.known.get(name, "") for name in OURS[:-1]]
         cells = [_tame(row.cells.get(name, "")) for name in columns]
         exported = f"{checksum(row.cells)}-{_raw_checksum(row.known.get('_raw', ''))}"
+        if row.is_unread:
+            exported += _UNREAD
+        elif blank := [name for name in columns if row.cells.get(name) == ""]:
+            exported += _BLANK + ".".join(map(_mark, blank))
         writer.writerow([*map(_tame, own), exported, *cells])
     return count
 
@@ -90,26 +112,50 @@ def read_sheet(data: bytes, where: str) -> Iterator[tuple[int, SheetRow]]:
     """
     text = _decoded(data)
     delimiter, skipped = _delimiter(text)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    for _ in range(skipped):
-        next(reader, None)
-    header = [name.strip() for name in next(reader, [])]
+    with _long_cells():
+        number = 1 + skipped
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        try:
+            for _ in range(skipped):
+                next(reader, None)
+            header = [_untamed(name.strip()) for name in next(reader, [])]
+            for number, row in _rows(reader, header, where, 1 + skipped):
+                yield number, row
+        except csv.Error as broken:
+            raise UsageError(
+                f"{where}, after row {number}: {broken}. Save it as CSV again, with no cell of more than {_LONGEST_CELL:,} characters."
+            ) from broken
+
+
+def _rows(
+    reader: Iterable[list[str]], header: Sequence[str], where: str, before: int
+) -> Iterator[tuple[int, SheetRow]]:
+    """The rows below a header, which is the row numbered `before`."""
     if lacking := [name for name in _NEEDED if name not in header]:
         raise UsageError(
             f"{where} has no column {lacking[0]}. Repair a file that `quarterlake rejects export` wrote, and leave its columns that begin with _ as they are."
         )
     own = {name: header.index(name) for name in OURS if name in header}
     others = [(at, name) for at, name in enumerate(header) if at not in set(own.values()) and name]
-    number = 1 + skipped
+    for number, cells in enumerate(reader, start=before + 1):
+        if any(cells):
+            padded = [*cells, *[""] * (len(header) - len(cells))]
+            known = {name: _untamed(padded[at]) for name, at in own.items()}
+            values = {name: _untamed(padded[at]) for at, name in others}
+            exported = known["_exported"].strip()
+            marks = set(exported.partition(_BLANK)[2].split("."))
+            blank = frozenset(name for name, text in values.items() if not text and _mark(name) in marks)
+            yield number, SheetRow(known, values, len(cells) > len(header), exported.endswith(_UNREAD), blank)
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """While it lasts, a cell may be as long as an export writes it: the limit that Python sets is the whole process's."""
+    before = csv.field_size_limit(_LONGEST_CELL)
     try:
-        for number, cells in enumerate(reader, start=2 + skipped):
-            if any(cells):
-                padded = [*cells, *[""] * (len(header) - len(cells))]
-                known = {name: _untamed(padded[at]) for name, at in own.items()}
-                values = {name: _untamed(padded[at]) for at, name in others}
-                yield number, SheetRow(known, values, len(cells) > len(header))
-    except csv.Error as broken:
-        raise UsageError(f"{where}, after row {number}: {broken}. Save it as CSV again.") from broken
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _tame(text: str) -> str:

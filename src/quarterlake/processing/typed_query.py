@@ -34,7 +34,7 @@ def typed_query(
     for position, column in enumerate(columns):
         given = met.matched[column.name]
         native = _native_value(given, column, contract.timezone)
-        text = _text(given, column)
+        text = text_of(given, column)
         values.append(
             f"{native or stored(text, column.type, contract.timezone, column.format, column.nulls)} AS {identifier(column.name)}"
         )
@@ -69,8 +69,8 @@ def typed_query(
     return f"SELECT {names}{kept}, _month, CASE {broken}WHEN {' OR '.join(bad)} THEN [{raw}] END AS _raw{also} FROM ({placed})"
 
 
-def _text(given: SourceColumn, column: Column) -> str:
-    """The value's text; a whole double is an integer where those belong, as writers make doubles of integers among nulls."""
+def text_of(given: SourceColumn, column: Column) -> str:
+    """The value's text, from which the contract's column is made; a whole double is an integer where those belong, as writers make doubles of integers among nulls."""
     if given.native != FLOAT64 or column.type.kind is not Kind.INT64 or column.format:
         return given.text
     whole = f"abs({given.value}) <= {_WHOLE_DOUBLES} AND {given.value} = trunc({given.value})"
