@@ -201,6 +201,13 @@ def test_names_that_differ_in_case_alone_are_told_apart(
     assert found.rows == [(2,)]
 
 
+def test_a_field_without_a_type_is_null(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    rows = pa.array([{"a": 1, "n": None}], pa.struct([("a", pa.int64()), ("n", pa.null())]))
+    data = written(pa.table({"s": rows, "z": pa.nulls(1)}))
+    found = parse(connection, tmp_path, data, {"s.a": "int64", "s.n": "string", "z": "int64"})
+    assert found.rows == [(1, None, None)]
+
+
 @pytest.mark.parametrize("unit", ["ms", "us"])
 def test_times_beyond_the_calendar_are_rejects(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, unit: str
