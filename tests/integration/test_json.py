@@ -141,7 +141,7 @@ def test_a_broken_line_is_rejected_alone_whether_lines_end_with_commas_or_not(
 
 
 @pytest.mark.parametrize(
-    "first", ["oops", "null", "# x", '"oops', "{oops", "oops {", "a,b", "\ufeff7", "{'a': 1}"]
+    "first", ["oops!", "null", "# x", '"oops', "{oops", "oops {", "a,b", "\ufeff7", "{'a': 1}"]
 )
 @pytest.mark.parametrize("last", ["", "\n"])
 def test_a_first_line_that_is_broken_is_rejected_alone(

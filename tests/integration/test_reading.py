@@ -146,6 +146,7 @@ TOO_MANY = "more fields than the header"
             [("2", "b"), ("3", 'c"'), ("4", "d")],
             [(2, 8, STRAY)],
         ),
+        (b'id,name\n1,"" "y\n2,b\n3,c"\n', [("2", "b"), ("3", 'c"')], [(2, 8, STRAY)]),
         (
             b"id,name\n1," + b"x" * 70_000 + b',"a\n2,b\n3,"q",x\n4,5\n',
             [("2", "b"), ("4", "5")],
@@ -157,7 +158,17 @@ TOO_MANY = "more fields than the header"
         (b"id,name\n1,a\x00b\n" + b"2,yy\n" * 999, [("1", "a\x00b")] + [("2", "yy")] * 999, []),
         (b"id,name\n" + b"1,x\n" * 30_000 + b"2,y\n\r", [("1", "x")] * 30_000 + [("2", "y")], []),
     ],
-    ids=["crlf", "reopened", "long", "cr in a field", "header at the end", "sep", "nul", "cr at the end"],
+    ids=[
+        "crlf",
+        "reopened",
+        "reopened at once",
+        "long",
+        "cr in a field",
+        "header at the end",
+        "sep",
+        "nul",
+        "cr at the end",
+    ],
 )
 def test_what_the_fast_path_would_misread_is_not_lost(
     connection: duckdb.DuckDBPyConnection,
@@ -170,6 +181,36 @@ def test_what_the_fast_path_would_misread_is_not_lost(
     assert found.document.error is None
     assert found.rows == rows
     assert [(one["line"], one["byte_offset"], one["reason"]) for one in found.rejects] == rejects
+
+
+@pytest.mark.parametrize("cell", ['" "', '"a "" ""b"', '"a\rb"', "b"])
+def test_quoted_blanks_and_crs_stay_on_the_fast_path(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, cell: str
+) -> None:
+    data = ("id,name\n" + f"1,{cell}\n" * 20_000).encode()
+    found = parse(connection, tmp_path, data, TWO)
+    assert found.document.dialect.get("careful") is None
+    assert found.rows == [("1", cell.strip('"').replace('""', '"'))] * 20_000
+
+
+@pytest.mark.parametrize("last", ['21,"x",y', '21,"",y'])
+def test_one_cell_between_quotes_does_not_unmake_apostrophes(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, last: str
+) -> None:
+    lines = [f"{n},'a, b{n}','c'" for n in range(20)]
+    data = "\n".join(["id,name,city", *lines, last, ""]).encode()
+    found = parse(connection, tmp_path, data, {"id": "string", "name": "string", "city": "string"})
+    assert found.rows[:20] == [(str(n), f"a, b{n}", "c") for n in range(20)]
+    assert len(found.rows) == 21
+
+
+def test_a_cr_ends_lines_though_quoted_text_has_lfs_and_delimiters(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    lines = [f'{n},"x\n{n};y"' if n % 3 == 0 else f"{n},O'Neil" for n in range(300)]
+    found = parse(connection, tmp_path, "\r".join(["id,name", *lines, ""]).encode(), TWO)
+    assert len(found.rows) == 300
+    assert found.rows[3] == ("3", "x\n3;y")
 
 
 def test_many_broken_records_are_each_a_reject(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

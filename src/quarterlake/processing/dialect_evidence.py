@@ -37,6 +37,7 @@ _VALUE = re.compile(
 )
 _QUOTED = re.compile(rb"(?:^|[,;\t|])\"[^\"\r\n]*\"(?=[,;\t|]|\r?$)", flags=re.MULTILINE)
 _DELIMITER_INSIDE = re.compile(rb"'.*[,;\t|]")
+_LINE_END = re.compile(rb"\r\n?|\n")
 _FEW_QUOTED = 0.1
 """Up to this share of records, cells between apostrophes say nothing by themselves."""
 _OTHER_DELIMITER = re.compile(r"[,;\t|]")
@@ -64,10 +65,9 @@ def choose_cutting(sample: bytes, reading: Reading) -> Choice:
     tried = [
         (_score(head, cutting), -rank, cutting)
         for rank, cutting in enumerate(
-            Cutting(delimiter, quote, escape, lone_cr)
+            Cutting(delimiter, quote, escape, lone_cr=_ends_with_cr(sample))
             for delimiter in delimiters
             for quote, escape in _quotings(sample, reading)
-            for lone_cr in _line_ends(sample)
         )
     ]
     best = max(tried, key=lambda one: one[:2])
@@ -125,11 +125,11 @@ def _usual(sample: bytes, text: str) -> Choice | None:
     return Choice(cutting, "it alone cuts every record of the sample into equally many fields")
 
 
-def _line_ends(sample: bytes) -> tuple[bool, ...]:
-    """Whether a CR alone may end a line, in the order in which a tie is decided."""
-    if sample.count(b"\r") == sample.count(b"\r\n"):
-        return (False,)
-    return (True, False) if b"\n" in sample else (True,)
+def _ends_with_cr(sample: bytes) -> bool:
+    """Whether lines end with a CR alone, as far as no cutting is known: the first does, and more than LFs there are, which quoted text may hold."""
+    first = _LINE_END.search(sample)
+    alone = sample.count(b"\r") - sample.count(b"\r\n")
+    return first is not None and first[0] == b"\r" and alone > sample.count(b"\n")
 
 
 def _quotings(sample: bytes, reading: Reading) -> list[tuple[bytes, bytes]]:
@@ -151,10 +151,10 @@ def _quotings(sample: bytes, reading: Reading) -> list[tuple[bytes, bytes]]:
 
 
 def _may_quote_with_apostrophes(sample: bytes) -> bool:
-    """Whether cells between apostrophes are no mere words (`'90s'`): no cell is between quotes, and a delimiter is in one of them, or many records have one."""
-    if _QUOTED.search(sample):
-        return False
+    """Whether cells between apostrophes are no mere words (`'90s'`): fewer are between quotes, and a delimiter is in one of them, or many records have one."""
     found = _QUOTED_APOSTROPHE.findall(sample)
+    if len(_QUOTED.findall(sample)) >= len(found):
+        return False
     lines = max(1, sample.count(b"\n"), sample.count(b"\r"))
     return len(found) > _FEW_QUOTED * lines or any(map(_DELIMITER_INSIDE.search, found))
 

@@ -26,6 +26,8 @@ _FLAT = rb"(?:" + STRING + rb'|\{[^{}]*+\}|\[[^][]*+\]|[^][{}",\s]++)'
 _AFTER = rb"(?:\s*+,\s*+" + STRING + rb"\s*+:\s*+" + _FLAT + rb")*+\s*+\}\s*+"
 """Further fields of an object, each flat, and its end."""
 
+_NAME = re.compile(rb"(?!(?:null|true|false)$)[A-Za-z_][\w .-]*+")
+"""What a header of one column looks like; what JSON has as a word is none."""
 _LINE_END = re.compile(rb"\}([ \t]*+,?[ \t\r]*+\n[\s,]*+)(?=\{)")
 """What stands between two objects that are on lines of their own."""
 
@@ -95,12 +97,13 @@ def form_of_objects(name: str, path: Path) -> JsonForm:
 def goes_on_in_objects(head: bytes, *, whole: bool) -> bool:
     """Whether nearly all of the first lines but the very first are each a JSON object with a field, and nothing else.
 
-    The first may be anything: a table's header too, but no table has an object alone as each record. `whole` says
+    The first may be anything but a name, which is the header of a column of objects. `whole` says
     that the head is the whole file; else its last line is cut off. Of less than two lines nothing is said.
     """
-    lines = [line for line in head.splitlines()[: None if whole else -1] if line.strip()][1 : _LINES + 1]
+    filled = [line for line in head.splitlines()[: None if whole else -1] if line.strip()]
+    first, *lines = filled[: _LINES + 1] or [b""]
     objects = sum(map(_is_object, lines))
-    return objects >= _FEWEST and objects >= _NEARLY * len(lines)
+    return objects >= _FEWEST and objects >= _NEARLY * len(lines) and not _NAME.fullmatch(first.strip())
 
 
 def _is_object(line: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from quarterlake.domain.errors import MisreadError
@@ -36,7 +37,7 @@ _FIRST = 1 << 16
 _FEW = 2
 _PAIR = 2
 _REOPENED = b'" '
-_REOPENS = re.compile(rb'" +"')
+_LONE_CR = re.compile(rb"\r(?!\n|\Z)")
 _OVERLAP = 64
 _LONG = 64 << 10
 """DuckDB's reader takes lines up to a limit, and keeps as many copies of one as it has fields too many."""
@@ -121,7 +122,9 @@ def _scan(stream: BinaryIO, dialect: Dialect, reading: Reading, limit: int | Non
     stream.seek(base)
     while chunk := stream.read(_CHUNK):
         joined = tail + chunk
-        if sign := _sign(joined, end, heading):
+        if heading and heading in joined:
+            return "a repeated header"
+        if sign := _sign(joined, dialect):
             return sign
         if empty and empty[0] in joined:
             empty.clear()
@@ -142,16 +145,30 @@ def _scan(stream: BinaryIO, dialect: Dialect, reading: Reading, limit: int | Non
     return None
 
 
-def _sign(data: bytes, end: bytes, heading: bytes) -> str | None:
+def _sign(data: bytes, dialect: Dialect) -> str | None:
     """What there is in some bytes that DuckDB's reader takes otherwise than it is meant."""
-    if heading and heading in data:
-        return "a repeated header"
-    if _REOPENED in data and _REOPENS.search(data):
+    if _REOPENED in data and _reopens(dialect.delimiter.encode()).search(data):
         return "a quote that opens again after it was closed"
-    if end == b"\r" or b"\r" not in data:
+    if dialect.line_end == b"\r" or b"\r" not in data:
         return None
-    alone = data.count(b"\r") - data.count(b"\r\n") - data.endswith(b"\r")
+    if data.count(b"\r") == data.count(b"\r\n") + data.endswith(b"\r"):
+        return None
+    alone = any(not _is_quoted(data, found.start()) for found in _LONE_CR.finditer(data))
     return "a CR alone, which is text" if alone else None
+
+
+@lru_cache(maxsize=16)
+def _reopens(delimiter: bytes) -> re.Pattern[bytes]:
+    """A quote that ends a field, blanks, and a quote; not one that begins a field, as in `" "`, nor two that stand for one."""
+    ends = rb"[\r\n" + re.escape(delimiter) + rb"]"
+    within = rb'(?<=[^\r\n"' + re.escape(delimiter) + rb'])(?:"")*+"'
+    return re.compile(rb"(?:" + within + rb"|(?<=" + ends + rb')(?:"")++) +"')
+
+
+def _is_quoted(data: bytes, at: int) -> bool:
+    """Whether so many quotes stand before a place on its line that it is between two."""
+    start = data.rfind(b"\n", 0, at) + 1
+    return start > 0 and data.count(b'"', start, at) % 2 == 1
 
 
 def holds_another_table(stream: BinaryIO, dialect: Dialect, reading: Reading) -> bool:
