@@ -62,12 +62,13 @@ def choose_cutting(sample: bytes, reading: Reading) -> Choice:
         return usual
     head = sample if len(sample) <= _LOOKED_AT else sample[: sample.rfind(b"\n", 0, _LOOKED_AT) + 1] or sample
     delimiters = (reading.delimiter.encode(),) if reading.delimiter else DELIMITERS
+    lone_cr, quotings = _ends_with_cr(sample), _quotings(sample, reading)
     tried = [
         (_score(head, cutting), -rank, cutting)
         for rank, cutting in enumerate(
-            Cutting(delimiter, quote, escape, lone_cr=_ends_with_cr(sample))
+            Cutting(delimiter, quote, escape, lone_cr=lone_cr)
             for delimiter in delimiters
-            for quote, escape in _quotings(sample, reading)
+            for quote, escape in quotings
         )
     ]
     best = max(tried, key=lambda one: one[:2])
@@ -121,7 +122,7 @@ def _usual(sample: bytes, text: str) -> Choice | None:
                 regular.append(delimiter)
     if len(regular) != 1:
         return None
-    cutting = Cutting(regular[0], lone_cr=b"\n" not in sample and b"\r" in sample)
+    cutting = Cutting(regular[0], lone_cr=_ends_with_cr(sample))
     return Choice(cutting, "it alone cuts every record of the sample into equally many fields")
 
 

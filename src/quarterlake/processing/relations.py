@@ -239,7 +239,7 @@ def _json_column(position: int, name: str, field: JsonField) -> SourceColumn:
 
 
 def _parquet(connection: DuckDBPyConnection, source: PlainSource, expected: Collection[str]) -> Relation:
-    sql = f"{parquet(literal(source.path))}"
+    sql = parquet(literal(source.path))
     found, said = parquet_columns(connection, source.name, sql, str(source.path), expected)
     names = unique_names([column.name for column in found])
     columns = tuple(

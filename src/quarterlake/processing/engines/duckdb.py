@@ -296,7 +296,7 @@ class DuckDBEngine:
         columns = published_columns({column.name: column.type for column in aggregate.columns})
         paths = [file.path for file in aggregate.files]
         with self._lake.aggregated.local(paths) as local, environment_faults(self._scratch):
-            connection, files = self._connections.shared(), f"{parquet(literals(local))}"
+            connection, files = self._connections.shared(), parquet(literals(local))
             profiled = profile_small_table if aggregate.rows <= FEW_ROWS else profile_table
             return profiled(DUCKDB, aggregate.name, columns, files, _asking(connection))
 
@@ -433,9 +433,7 @@ def _together(requests: Iterable[ParseRequest]) -> Iterator[list[ParseRequest]]:
 def _parquet(view: PeriodView, paths: Sequence[Path]) -> Callable[[Sequence[CuratedMonth]], str]:
     """Reads the local files of months of a view."""
     by_path = dict(zip((file.path for file in view.files), paths, strict=True))
-    return lambda months: (
-        f"{parquet(literals(by_path[file.path] for month in months for file in month.files))}"
-    )
+    return lambda months: parquet(literals(by_path[file.path] for month in months for file in month.files))
 
 
 def _reader(paths: Mapping[str, Path]) -> curate_sql.Reader:
@@ -447,7 +445,7 @@ def _reader(paths: Mapping[str, Path]) -> curate_sql.Reader:
             numbers[0] if len(numbers) == 1 else f"[{', '.join(numbers)}][CAST(file_index AS BIGINT) + 1]"
         )
         files = literals(paths[given.parsed.id] for given in inputs)
-        return curate_sql.Scan(f"{parquet(files, numbered=True)}", landing, "file_row_number")
+        return curate_sql.Scan(parquet(files, numbered=True), landing, "file_row_number")
 
     return read
 
