@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ONE_SHOT = {"folders", "minio-init", "delivery-init", "airflow-init"}
 HEALTHY = "running healthy"
 PORTS = ("S3_PORT", "MINIO_CONSOLE_PORT", "DELIVERY_PORT", "AIRFLOW_PORT")
+PROJECT = "quarterlake-test"
 CLUSTER = ("-f", "compose.yaml", "-f", "compose.cluster.yaml")
 
 
@@ -33,6 +34,19 @@ def engine_runs() -> bool:
         return False
     done = subprocess.run([docker, "info"], capture_output=True, check=False, timeout=60)
     return done.returncode == 0
+
+
+def forget_project() -> None:
+    """Remove what any earlier run left. `docker compose down` fails where a container that another waits for is gone."""
+    ours = ("--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}")
+    for listing, removal in (
+        (("ps", "--all"), ("rm", "--force", "--volumes")),
+        (("volume", "ls"), ("volume", "rm", "--force")),
+        (("network", "ls"), ("network", "rm", "--force")),
+    ):
+        left = subprocess.run(["docker", *listing, *ours], capture_output=True, text=True, check=True, timeout=60).stdout.split()
+        if left:
+            subprocess.run(["docker", *removal, *left], capture_output=True, check=True, timeout=120)
 
 
 @dataclass
@@ -59,7 +73,7 @@ class Stack:
     def compose(self, *arguments: str, check: bool = True, seconds: float = 1500) -> str:
         """What a `docker compose` command prints."""
         done = subprocess.run(
-            ["docker", "compose", "--project-name", "quarterlake-test", *self.files, *arguments],
+            ["docker", "compose", "--project-name", PROJECT, *self.files, *arguments],
             cwd=self.root,
             env={**os.environ, "BUILDKIT_PROGRESS": "plain"},
             capture_output=True,
@@ -74,7 +88,11 @@ class Stack:
         """Start everything and wait until it is healthy; the seconds that took, after the build."""
         self.compose("build")
         begun = time.monotonic()
-        self.compose("up", "--detach", *options)
+        try:
+            self.compose("up", "--detach", *options)
+        except AssertionError as failed:
+            failed.add_note(self.compose("logs", "--tail", "15", check=False)[-6000:])
+            raise
         self.wait_until_healthy(seconds)
         return time.monotonic() - begun
 
@@ -109,6 +127,7 @@ class Stack:
     def down(self) -> None:
         """Stop everything and forget its volumes; the folders' contents belong to other users, so a container removes them."""
         self.compose("down", "--volumes", "--timeout", "60", check=False)
+        forget_project()
         subprocess.run(
             [
                 "docker",
