@@ -44,7 +44,9 @@ def forget_project() -> None:
         (("volume", "ls"), ("volume", "rm", "--force")),
         (("network", "ls"), ("network", "rm", "--force")),
     ):
-        left = subprocess.run(["docker", *listing, *ours], capture_output=True, text=True, check=True, timeout=60).stdout.split()
+        left = subprocess.run(
+            ["docker", *listing, *ours], capture_output=True, text=True, check=True, timeout=60
+        ).stdout.split()
         if left:
             subprocess.run(["docker", *removal, *left], capture_output=True, check=True, timeout=120)
 
