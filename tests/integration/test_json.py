@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from quarterlake.domain.reading import EVIDENCE
 from quarterlake.processing.inspecting import inspect_path
+from quarterlake.processing.json_anew import one_a_line
 from quarterlake.processing.json_forms import form_of_objects
 from quarterlake.processing.json_marks import Marks, find_marks
 from quarterlake.processing.json_pieces import pieces
@@ -22,7 +23,6 @@ from quarterlake.processing.json_records import (
     count_broken_json,
     count_values_json,
     locate_json,
-    one_a_line,
 )
 from quarterlake.processing.json_scan import json_text
 from quarterlake.processing.samples import sample_file

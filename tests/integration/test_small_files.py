@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from quarterlake.processing.engines import duckdb as engine
-from quarterlake.processing.engines import duckdb_connections
+from quarterlake.processing.engines import duckdb_connections, parse_groups
 from quarterlake.processing.engines.duckdb_connections import Connections
 from tests.integration.conftest import LakeTarget
 from tests.integration.lakes import HEADER, Row, Scene, csv_text, names, objects, sales
@@ -61,7 +60,7 @@ def test_files_that_are_parsed_together_give_what_each_gives_alone(
     for scene in scenes:
         lay_out(scene)
     together = outcome_of(scenes[0])
-    monkeypatch.setattr(engine, "SMALL", -1)
+    monkeypatch.setattr(parse_groups, "SMALL", -1)
     alone = outcome_of(scenes[1])
     assert together[:3] == alone[:3]
     assert together[3].keys() == alone[3].keys()
@@ -79,12 +78,12 @@ def test_a_column_named_like_the_engines_own_row_number_changes_no_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = []
-    for name, small in (("one", engine.SMALL), ("two", -1)):
+    for name, small in (("one", parse_groups.SMALL), ("two", -1)):
         scene = Scene(tmp_path / name, LakeTarget(str(tmp_path / name / "lake")))
         for number in range(4):
             rows = [f"{9 - i},2026-{1 + i % 3:02d}-05T00:00:00Z,{number * 10 + i}" for i in range(6)]
             scene.put(f"sales_{number}.csv", "\n".join(["rowid,sold_at,sale_id", *rows, ""]).encode())
-        monkeypatch.setattr(engine, "SMALL", small)
+        monkeypatch.setattr(parse_groups, "SMALL", small)
         scene.run()
         with scene.pipeline() as pipeline:
             parsed = [

@@ -100,5 +100,9 @@ class ConflictError(TransientError):
     """Another process changed the same thing at the same time."""
 
 
+class EngineMemoryError(TransientError):
+    """The engine's memory does not suffice for what it does, as it does it."""
+
+
 class EngineUnavailableError(TransientError):
     """The engine's server cannot be reached, was lost, or did not finish its work."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from quarterlake.domain.errors import DiskFullError, MisreadError, TransientError
+from quarterlake.domain.errors import DiskFullError, EngineMemoryError, MisreadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 _HERE = "\0"
 _QUOTED = re.compile(r"""(?<!\w)'.*'(?!\w)|".*\"""")
+OVERLONG_OBJECT = "a record is longer than the reader takes"
+"""What a MisreadError says of JSON that holds one."""
 _NO_ROOM = ("no space left", "disk quota", "could not write", "file too large")
 
 
 @contextmanager
 def environment_faults(scratch: Path) -> Iterator[None]:
-    """Raise DiskFullError or TransientError for what the machine lacks; let all else through. `scratch` is where work is done."""
+    """Raise DiskFullError or EngineMemoryError for what the machine lacks; let all else through. `scratch` is where work is done."""
     try:
         yield
     except OSError as fault:
@@ -36,7 +38,7 @@ def environment_faults(scratch: Path) -> Iterator[None]:
             raise DiskFullError(
                 f"No room left to spill to in {scratch}: {_first_line(fault)}. Free some and run the same command again."
             ) from fault
-        raise TransientError(
+        raise EngineMemoryError(
             f"The engine ran out of memory: {_first_line(fault)}. Raise QUARTERLAKE_MEMORY and run the same command again."
         ) from fault
     except duckdb.IOException as fault:
@@ -64,6 +66,8 @@ def reading(name: str, path: Path) -> Iterator[None]:
     ):
         raise
     except duckdb.Error as fault:
+        if "maximum_object_size" in str(fault):
+            raise MisreadError(f"{name} cannot be read: {OVERLONG_OBJECT}.", OVERLONG_OBJECT) from fault
         # What it quotes beside the file's name may be a value, and errors are shown to those who may not see any.
         said = _first_line(fault).replace(f'"{path}"', _HERE).replace(str(path), _HERE)
         said = _QUOTED.sub('"…"', said).replace(_HERE, name)

@@ -89,7 +89,7 @@ def form_of_objects(name: str, path: Path) -> JsonForm:
         if rest == len(text):
             return _one_object(name, text, by_line=not lines and b"," not in text.data[end:rest])
         next_on_line = b"\n" not in text.data[end:rest] and text.data[rest : rest + 1] == b"{"
-        if lines or next_on_line or _parted_by_commas(text):
+        if lines or next_on_line or _parted_by_commas(text, end):
             return JsonForm(by_line=False)
         return JsonForm(by_line=not _marked(text, text.skip_space(end)))
 
@@ -145,9 +145,9 @@ def _broken(name: str, text: JsonText) -> JsonForm:
     return JsonForm(by_line=not _marked(text, text.start))
 
 
-def _parted_by_commas(text: JsonText) -> bool:
-    """Whether commas stand between most of the first objects that end and begin lines; one alone is a broken line of others."""
-    head = text.data[text.start : text.start + _CHUNK]
+def _parted_by_commas(text: JsonText, end: int) -> bool:
+    """Whether commas stand between most of the first objects that end and begin lines; one alone is a broken line of others. `end` is the first one's."""
+    head = text.data[end - 1 : end + _CHUNK]
     between = _LINE_END.findall(head)
     return 2 * sum(b"," in one for one in between) > len(between)
 

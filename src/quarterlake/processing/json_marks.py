@@ -26,6 +26,8 @@ _BEFORE = rb"(?:\}[ \t]*+)*+(?:,[ \t]*+)?+"
 _LINE = re.compile(rb"\n([ \t]*+)" + _BEFORE + rb"\{")
 _FIRST_KEY = re.compile(rb"\{\s*" + STRING)
 _OBJECT = re.compile(rb"\{")
+_BESIDE = re.compile(rb"[^[{:\s]\s*+\Z")
+"""What stands before an object that is beside others."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,11 @@ class Marks:
     key: bytes | None = None
 
     @cached_property
-    def pattern(self) -> re.Pattern[bytes] | None:
-        """Matches what stands before a mark, which is its end."""
+    def _pattern(self) -> re.Pattern[bytes] | None:
+        """Matches what stands before a mark that begins a line, or the key of another, which may be in a list or a field's value."""
         if self.indent is not None:
             return re.compile(rb"\n" + re.escape(self.indent) + _BEFORE + rb"(?=\{)")
-        if self.key is not None:
-            return re.compile(rb"[^[{:\s]\s{0,%d}(?=%b)" % (MARK_SPACE, re.escape(self.key)))
-        return None
+        return None if self.key is None else re.compile(re.escape(self.key))
 
     def described(self) -> str:
         """Where a record is known to begin, for people."""
@@ -55,13 +55,17 @@ class Marks:
 
     def places(self, text: JsonText, start: int, stop: int | None = None) -> Iterator[int]:
         """Where records surely begin after `start`, as far as what lies before `stop` says."""
-        if self.pattern is None:
+        if self._pattern is None:
             return
-        stop = len(text) if stop is None else stop
+        stop, at = len(text) if stop is None else stop, start
         # Not `finditer`: what was not run to its end would keep the file mapped.
-        while found := self.pattern.search(text.data, start, stop):
-            start = found.end()
-            yield start
+        while found := self._pattern.search(text.data, at, stop):
+            at = found.end()
+            if self.key is None:
+                yield at
+            elif _BESIDE.search(text.data[max(start, found.start() - MARK_SPACE - 1) : found.start()]):
+                yield found.start()
+                start = found.start()
 
 
 def find_marks(text: JsonText, *, array: bool) -> Marks:

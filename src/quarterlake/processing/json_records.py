@@ -35,8 +35,6 @@ _SIMPLE = re.compile(rb"\[[^][{}]*\]|\{[^][{}]*\}")
 _BRACKET = re.compile(rb"[][{}]")
 # Few passes fold nearly all records away; a bound keeps deep nesting from costing a pass a level.
 _FOLDS = 4
-_SPOILED = b"!\n"
-_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
 
 def survey_lines_json(stream: BinaryIO, *, chunk_bytes: int = CHUNK_BYTES) -> Survey:
@@ -104,13 +102,6 @@ def locate_json(path: Path, ordinals: Sequence[int], marks: Marks | None = None)
             found[ordinal] = Location(line, start, raw)
             next_ = next(wanted, None)
     return found
-
-
-def one_a_line(path: Path, marks: Marks) -> Iterator[bytes]:
-    """The records of a broken JSON text as NDJSON; a line that is no JSON stands for a spoiled one."""
-    with json_text(path) as text:
-        for start, end, spoiled in pieces(text, marks):
-            yield _SPOILED if spoiled else text.data[start:end].translate(_ONE_LINE) + b"\n"
 
 
 class _LineSplitter:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from quarterlake.processing.json_halves import is_halved
+from quarterlake.processing.json_faults import is_halved
 from quarterlake.processing.relations import read_json_again
 from quarterlake.processing.sql import rows
 from quarterlake.processing.typed_query import text_of

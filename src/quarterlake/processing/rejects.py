@@ -8,7 +8,7 @@ import msgspec
 
 from quarterlake.domain.errors import MisreadError, UnreadableFileError
 from quarterlake.processing.cutting import STRAY, TOO_LONG
-from quarterlake.processing.json_halves import HALF, halved_records
+from quarterlake.processing.json_faults import record_faults
 from quarterlake.processing.json_records import (
     count_array_json,
     count_broken_json,
@@ -160,14 +160,14 @@ def _rejects(
     if not found.by_column:
         return
     connection.execute(f"SELECT ordinal, failing, _raw FROM {MISFITS} ORDER BY ordinal")
-    with halved_records(source) as is_halved:
+    with record_faults(source) as fault_of:
         while batch := [Misfit(*row) for row in connection.fetchmany(_BATCH)]:
             places = _locate(source, relation, surveyed, [misfit.ordinal for misfit in batch], dropped)
             for misfit in batch:
                 place = places.get(misfit.ordinal)
                 reason = found.reason(misfit.failing)
-                if misfit.failing == BROKEN and place is not None and is_halved(misfit.ordinal, place):
-                    reason = HALF
+                if misfit.failing == BROKEN and place is not None:
+                    reason = fault_of(misfit.ordinal, place) or reason
                 column, shown = found.column(misfit.failing), _shown(misfit, found)
                 yield _reject(source, place, column, reason, shown, misfit.ordinal)
 

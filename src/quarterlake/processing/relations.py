@@ -9,11 +9,13 @@ from quarterlake.domain.errors import MisreadError
 from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.processing.cutting import LONGEST
 from quarterlake.processing.dialect import Dialect, find_dialect, unique_names
+from quarterlake.processing.faults import OVERLONG_OBJECT
 from quarterlake.processing.faults import reading as duckdb_reading
+from quarterlake.processing.json_anew import LONGEST as LONGEST_JSON
+from quarterlake.processing.json_anew import one_a_line, without_overlong
 from quarterlake.processing.json_fields import JsonFields, find_fields, no_object
 from quarterlake.processing.json_marks import Marks, find_marks
 from quarterlake.processing.json_paths import JsonField, in_objects, kinds_above
-from quarterlake.processing.json_records import one_a_line
 from quarterlake.processing.json_scan import json_text
 from quarterlake.processing.json_texts import json_texts
 from quarterlake.processing.parquet_columns import parquet_columns
@@ -21,7 +23,7 @@ from quarterlake.processing.sources import Format, PlainSource
 from quarterlake.processing.sql import literal, literals, parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
@@ -37,8 +39,9 @@ DROPPED_SCANS = "dropped_scans"
 MOST_DROPS = 500
 """So many faults are noted of a file at most, each with its whole line, one for each field too many: more are for the careful path."""
 
-_JSON_OBJECT_LIMIT = 1 << 24
-"""A JSON record may have this many bytes; DuckDB takes twice as much for each buffer that it reads into."""
+
+_USUAL_JSON = LONGEST_JSON // 2
+"""DuckDB reads records of so many bytes for certain, and those up to twice as long where it can; where it cannot, the file is read anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,29 +164,25 @@ def _described(source: PlainSource) -> dict[str, str]:
 
 
 def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collection[str]) -> Relation:
-    limit = _object_limit(source.path)
-    said = dict(source.said)
-    marks: Marks | None = None
-    if source.format is Format.NDJSON:
-        reader = _by_line(source.path, limit)
-        found = find_fields(connection, source.name, reader, expected)
-    else:
-        layout = "array" if source.format is Format.JSON_ARRAY else "unstructured"
-        reader = f"read_json_objects({literal(source.path)}, format = '{layout}', maximum_object_size = {limit}, hive_partitioning = false)"
-        try:
-            with duckdb_reading(source.name, source.path):
-                found = find_fields(connection, source.name, reader, expected)
-        except MisreadError:
+    reader, said, marks = _json_reader(source), dict(source.said), None
+    try:
+        with duckdb_reading(source.name, source.path):
+            found = find_fields(connection, source.name, reader, expected)
+    except MisreadError as misread:
+        why = _because(source, misread)
+        if source.format is Format.NDJSON:
+            with source.open() as stream:
+                _write(source.anew, without_overlong(stream))
+        else:
             with json_text(source.path) as text:
                 marks = find_marks(text, array=source.format is Format.JSON_ARRAY)
-            said["read"] = "record by record, since the file as a whole is no JSON"
             said["a record surely begins"] = marks.described()
-            with source.anew.open("wb") as lines:
-                lines.writelines(one_a_line(source.path, marks))
-            reader = _by_line(source.anew, limit)
-            found = find_fields(connection, source.name, reader, expected)
-            if not found.fields:
-                raise no_object(source.name) from None
+            _write(source.anew, one_a_line(source.path, marks))
+        said["read"] = f"record by record, since {why}"
+        reader = _by_line(source.anew, LONGEST_JSON if why == OVERLONG_OBJECT else _USUAL_JSON)
+        found = find_fields(connection, source.name, reader, expected)
+        if not found.fields:
+            raise no_object(source.name) from None
     names = unique_names([field.name for field in found.fields])
     columns = tuple(
         _json_column(position, name, field)
@@ -199,6 +198,27 @@ def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collect
         marks=marks,
         json=found,
     )
+
+
+def _json_reader(source: PlainSource) -> str:
+    if source.format is Format.NDJSON:
+        return _by_line(source.path)
+    layout = "array" if source.format is Format.JSON_ARRAY else "unstructured"
+    return _read_json(source.path, f"format = '{layout}'")
+
+
+def _because(source: PlainSource, misread: MisreadError) -> str:
+    """Why a file is written anew. Raises the error again where that would not help."""
+    if misread.cause == OVERLONG_OBJECT:
+        return misread.cause
+    if source.format is Format.NDJSON:
+        raise misread
+    return "the file as a whole is no JSON"
+
+
+def _write(path: Path, lines: Iterable[bytes]) -> None:
+    with path.open("wb") as file:
+        file.writelines(lines)
 
 
 def _json_records(reader: str, found: JsonFields) -> str:
@@ -219,15 +239,16 @@ def read_json_again(relation: Relation, lines: Path) -> str:
     """A JSON relation's SQL over some of its records, written one a line; a line that is no JSON is a row too, a blank one is none."""
     if relation.json is None:
         raise ValueError("only JSON is read by its fields")
-    return _json_records(_by_line(lines, _object_limit(lines)), relation.json)
+    return _json_records(_by_line(lines), relation.json)
 
 
-def _by_line(path: Path, limit: int) -> str:
-    return f"read_json_objects({literal(path)}, format = 'newline_delimited', ignore_errors = true, maximum_object_size = {limit}, hive_partitioning = false)"
+def _by_line(path: Path, longest: int = _USUAL_JSON) -> str:
+    return _read_json(path, "format = 'newline_delimited', ignore_errors = true", longest)
 
 
-def _object_limit(path: Path) -> int:
-    return min(_JSON_OBJECT_LIMIT, max(path.stat().st_size, 1 << 16))
+def _read_json(path: Path, options: str, longest: int = _USUAL_JSON) -> str:
+    limit = min(longest, max(path.stat().st_size, 1 << 16))
+    return f"read_json_objects({literal(path)}, {options}, maximum_object_size = {limit}, hive_partitioning = false)"
 
 
 def _json_column(position: int, name: str, field: JsonField) -> SourceColumn:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from quarterlake.domain.reading import Reading
 
 _SAMPLE = "sampled_records"
+_CELLS, _FEWEST = 4_000_000, 1_000
+"""Of a wide file fewer records are looked at: no more than have so many cells, but so many at least."""
 _NEAR_DAYS = 92
 """A record time lies within a quarter of the timestamp in its file's name; a birth date does not."""
 
@@ -126,8 +128,10 @@ def _sample(
 ) -> Sample:
     texts = [f"{c.text} AS t{position}" for position, c in enumerate(relation.columns)]
     marks = [f"{c.quoted} AS q{position}" for position, c in enumerate(relation.columns) if c.quoted]
+    records = min(records, max(_FEWEST, _CELLS // len(texts)))
+    whole = f"WHERE NOT ({relation.broken})" if relation.broken else ""
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {_SAMPLE} AS SELECT {', '.join([*texts, *marks])} FROM {relation.sql} LIMIT {records}"
+        f"CREATE OR REPLACE TEMP TABLE {_SAMPLE} AS SELECT {', '.join([*texts, *marks])} FROM {relation.sql} {whole} LIMIT {records}"
     )
     try:
         return _sampled(connection, relation, stamp)

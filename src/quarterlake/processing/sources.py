@@ -122,7 +122,7 @@ def plain_source(name: str, path: Path, scratch: Path, reading: Reading = EVIDEN
             elif not found.by_line:
                 form = Format.JSON_VALUES
         anew = path
-        if form in {Format.JSON_ARRAY, Format.JSON_VALUES}:
+        if form in {Format.NDJSON, Format.JSON_ARRAY, Format.JSON_VALUES}:
             anew = cleanup.enter_context(_written(iter(()), scratch))
         held = start if form is Format.DELIMITED and len(start) <= _HELD else None
         yield PlainSource(name, path, form, compression, encoding, recoding, anew, said, held)

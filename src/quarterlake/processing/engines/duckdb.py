@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from quarterlake.domain.curation import CuratedFile, CuratedMonth
 from quarterlake.domain.periods import Period
 from quarterlake.domain.reading import EVIDENCE, Reading
-from quarterlake.domain.releases import Aggregate, Build, DataFile
+from quarterlake.domain.releases import Aggregate, AggregateColumn, Build, DataFile
 from quarterlake.lake import keys
 from quarterlake.processing import curate_sql
 from quarterlake.processing.aggregates import columns_of, user_query, write_summary
 from quarterlake.processing.engines.duckdb_connections import Connections
+from quarterlake.processing.engines.duckdb_curating import curate_month, reader
+from quarterlake.processing.engines.duckdb_tables import at_hand, distinct_values, number
+from quarterlake.processing.engines.parse_groups import alike, together
 from quarterlake.processing.faults import environment_faults
 from quarterlake.processing.parser import ParseJob, ParseOutcome, parse_file
 from quarterlake.processing.parsing import stamp_of
@@ -31,9 +33,9 @@ from quarterlake.processing.profiling import (
 from quarterlake.processing.rejects import Reject
 from quarterlake.processing.replays import readable
 from quarterlake.processing.samples import Sample, file_evidence, sample_file
-from quarterlake.processing.small_files import MOST_BYTES, MOST_FILES, SMALL, parse_together
+from quarterlake.processing.small_files import parse_together
 from quarterlake.processing.small_profiles import FEW_ROWS
-from quarterlake.processing.sql import identifier, literal, literals, parquet, parquet_options, rows
+from quarterlake.processing.sql import identifier, literal, literals, parquet, rows
 from quarterlake.processing.sql_dialects import DUCKDB
 from quarterlake.processing.view_sql import view_query
 
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from quarterlake.domain.contract import Contract
+    from quarterlake.domain.curation import CuratedMonth
     from quarterlake.domain.inference import Evidence
     from quarterlake.domain.landings import Manifest
     from quarterlake.domain.naming import NameTimestamp
@@ -62,9 +65,6 @@ _WORKERS = 2
 """Files or months worked on at a time: while one waits for Python or for its last row group, the engine reads the other."""
 _LARGE_MONTH = 4_000_000
 """Records. Sorting a larger month keeps all cores busy, and takes memory beyond DuckDB's own count of it: one at a time."""
-_FEW_VALUES = 4_000_000
-_MANY_FILES = 8
-_COPY = "_at_hand"
 _WRITERS = 8
 
 
@@ -87,15 +87,12 @@ class DuckDBEngine:
 
         def sample_one(given: tuple[Manifest, NameTimestamp | None]) -> Sample:
             manifest, stamp = given
-            with self._lake.raw.local([manifest.key]) as [raw], environment_faults(self._scratch):
-                return sample_file(
-                    self._connections.in_thread(),
-                    manifest.source,
-                    raw,
-                    self._scratch,
-                    records=records,
-                    stamp=stamp,
-                    written=written,
+            name, scratch = manifest.source, self._scratch
+            with self._lake.raw.local([manifest.key]) as [raw]:
+                return self._sparing(
+                    lambda connection: sample_file(
+                        connection, name, raw, scratch, records=records, stamp=stamp, written=written
+                    )
                 )
 
         return self._side_by_side(sample_one, manifests)
@@ -104,16 +101,26 @@ class DuckDBEngine:
         """See the port."""
         total: dict[str, Evidence] = {}
         for manifest in manifests:
-            with self._lake.raw.local([manifest.key]) as [raw], environment_faults(self._scratch):
-                for name, found in file_evidence(
-                    self._connections.shared(), manifest.source, raw, self._scratch, columns
-                ).items():
-                    total[name] = total[name] + found if name in total else found
+            for name, found in self._file_evidence(manifest, columns).items():
+                total[name] = total[name] + found if name in total else found
         return total
+
+    def _file_evidence(self, manifest: Manifest, columns: Sequence[str]) -> dict[str, Evidence]:
+        with self._lake.raw.local([manifest.key]) as [raw]:
+            return self._sparing(
+                lambda connection: file_evidence(connection, manifest.source, raw, self._scratch, columns)
+            )
+
+    def _sparing(self, work: Callable[[DuckDBPyConnection], T]) -> T:
+        def guarded(connection: DuckDBPyConnection) -> T:
+            with environment_faults(self._scratch):
+                return work(connection)
+
+        return self._connections.sparing(guarded)
 
     def parse(self, requests: Iterable[ParseRequest]) -> Iterator[ParsedFile]:
         """See the port. Small files are parsed together."""
-        for parsed in self._side_by_side(self._parse_some, _together(requests)):
+        for parsed in self._side_by_side(self._parse_some, together(requests)):
             yield from parsed
 
     def _side_by_side(
@@ -149,7 +156,8 @@ class DuckDBEngine:
             environment_faults(self._scratch),
             readable(manifest, landed, request.withheld, self._scratch) as raw,
         ):
-            outcome = parse_file(self._connections.in_thread(), _job(request, raw), self._scratch)
+            given = _job(request, raw)
+            outcome = self._sparing(lambda connection: parse_file(connection, given, self._scratch))
         return self._placed(request, outcome)
 
     def _place_all(
@@ -174,21 +182,24 @@ class DuckDBEngine:
     def distinct(self, parsed: Sequence[ParsedFile], columns: Sequence[str], limit: int) -> dict[str, int]:
         """See the port."""
         values: dict[str, set[object]] = {column: set() for column in columns}
-        for files in _alike(parsed):
+        for files in alike(parsed):
             held = {column.name for column in files[0].columns}
             wanted = [name for name, found in values.items() if name in held and len(found) <= limit]
-            if not wanted:
-                continue
-            keys_of = [file.data for file in files if file.data is not None]
-            with self._lake.curated.local(keys_of) as paths, environment_faults(self._scratch):
-                connection = self._connections.shared()
-                accepted = f"SELECT {', '.join(map(identifier, wanted))} FROM {parquet(literals(paths))} WHERE _raw IS NULL"
-                size = sum(file.records for file in files) * len(wanted)
-                with _read_once(connection, accepted, len(paths), size) as records:
-                    for name in wanted:
-                        query = f"SELECT DISTINCT {identifier(name)} FROM {records} LIMIT {limit + 1}"
-                        values[name].update(value for (value,) in rows(connection, query))
+            for name, found in self._distinct_of(files, wanted, limit).items():
+                values[name].update(found)
         return {name: len(found - {None}) for name, found in values.items()}
+
+    def _distinct_of(
+        self, files: Sequence[ParsedFile], wanted: Sequence[str], limit: int
+    ) -> dict[str, set[object]]:
+        if not wanted:
+            return {}
+        size = sum(file.records for file in files) * len(wanted)
+        with self._lake.curated.local([file.data for file in files if file.data is not None]) as paths:
+            accepted = f"SELECT {', '.join(map(identifier, wanted))} FROM {parquet(literals(paths))} WHERE _raw IS NULL"
+            return self._sparing(
+                lambda connection: distinct_values(connection, accepted, len(paths), size, wanted, limit)
+            )
 
     def key_ranges(
         self, contract: Contract, months: Mapping[str, Sequence[CurateInput]]
@@ -196,10 +207,10 @@ class DuckDBEngine:
         """See the port."""
         key, found = identifier(contract.key[0]), {}
         for month, inputs in months.items():
-            with self._paths(inputs) as paths, environment_faults(self._scratch):
-                own = curate_sql.rows_of(DUCKDB, contract, [month], inputs, _reader(paths))
+            with self._paths(inputs) as paths:
+                own = curate_sql.rows_of(DUCKDB, contract, [month], inputs, reader(paths))
                 query = f"SELECT CAST(min({key}) AS VARCHAR), CAST(max({key}) AS VARCHAR) FROM ({own})"
-                low, high = rows(self._connections.shared(), query)[0]
+                low, high = self._rows(query)[0]
             found[month] = None if low is None else (str(low), str(high))
         return found
 
@@ -210,14 +221,14 @@ class DuckDBEngine:
         right: tuple[str, Sequence[CurateInput]],
     ) -> bool:
         """See the port."""
-        with self._paths([*left[1], *right[1]]) as paths, environment_faults(self._scratch):
+        with self._paths([*left[1], *right[1]]) as paths:
             key = curate_sql.key_list(DUCKDB, contract)
             one, two = (
-                f"SELECT {key} FROM ({curate_sql.rows_of(DUCKDB, contract, [month], inputs, _reader(paths))})"
+                f"SELECT {key} FROM ({curate_sql.rows_of(DUCKDB, contract, [month], inputs, reader(paths))})"
                 for month, inputs in (left, right)
             )
             query = f"SELECT 1 FROM ({one}) SEMI JOIN ({two}) USING ({key}) LIMIT 1"
-            return bool(rows(self._connections.shared(), query))
+            return bool(self._rows(query))
 
     def curate(self, requests: Iterable[CurateRequest]) -> Iterator[CuratedMonth]:
         """See the port."""
@@ -226,62 +237,37 @@ class DuckDBEngine:
         return self._side_by_side(self._curate_one, given, 1 if large else _WORKERS)
 
     def _curate_one(self, request: CurateRequest) -> CuratedMonth:
-        contract = request.contract
         rivals = [given for inputs in request.rivals.values() for given in inputs]
         target = self._scratch / f"{request.id}.parquet"
-        with ExitStack() as stack:
-            paths = stack.enter_context(self._paths([*request.inputs, *rivals]))
-            stack.enter_context(environment_faults(self._scratch))
-            connection, read = self._connections.in_thread(), _reader(paths)
-            records = curate_sql.rows_of(DUCKDB, contract, [request.month], request.inputs, read)
-            values = request.records * len(contract.columns)
-            held = stack.enter_context(_read_once(connection, records, len(request.inputs), values))
-            own = f"SELECT * FROM {held}"
-            lost, losing, conflicts = (
-                _find_losers(connection, request, read, own) if contract.key else ({}, "", 0)
-            )
-            equal = 0 if contract.key else _number(connection, curate_sql.equal_rows(DUCKDB, contract, own))
-            query = _ordered_rows(request, own, without_losers=bool(lost))
-            connection.execute(
-                f"COPY ({query}) TO {literal(target)} ({parquet_options(c.type for c in contract.columns)})"
-            )
-            written = _number(
-                connection, f"SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata({literal(target)})"
-            )
-        size = target.stat().st_size
+        with self._paths([*request.inputs, *rivals]) as paths:
+            month = self._sparing(lambda connection: curate_month(connection, request, paths, target))
         self._lake.curated.adopt(target, f"{request.dataset}/{request.path}")
-        return CuratedMonth(
-            month=request.month,
-            id=request.id,
-            content=request.content(losing),
-            files=(CuratedFile(request.path, size, written),),
-            inputs=request.accepted(lost),
-            columns=tuple(c.name for c in contract.columns),
-            rivals=tuple(sorted(request.rivals)),
-            key_id=request.key_id,
-            key_range=request.key_range,
-            conflicts=conflicts,
-            equal_rows=equal,
-        )
+        return month
 
     def profile(self, view: PeriodView) -> tuple[TableProfile, dict[str, int]]:
         """See the port."""
-        with self._view(view) as connection:
-            values = sum(month.rows for month in view.months) * len(view.contract.columns)
-            with _at_hand(connection, f"SELECT * FROM {identifier(view.dataset)}", values) as table:
+        values = sum(month.rows for month in view.months) * len(view.contract.columns)
+
+        def profiled(connection: DuckDBPyConnection) -> tuple[TableProfile, dict[str, int]]:
+            with at_hand(connection, f"SELECT * FROM {identifier(view.dataset)}", values) as table:
                 return profile_records(DUCKDB, view.contract, table, _asking(connection))
+
+        return self._on_view(view, profiled)
 
     def aggregate(self, view: PeriodView, build: str, aggregate: UserAggregate | None) -> Aggregate:
         """See the port."""
         name = aggregate.name if aggregate else "summary"
         target = self._scratch / f"{build}-{name}.parquet"
-        with self._view(view) as connection:
+
+        def written(connection: DuckDBPyConnection) -> tuple[tuple[AggregateColumn, ...], int]:
             if aggregate is None:
                 write_summary(connection, view, target)
             else:
                 user_query(connection, view, aggregate, target)
-            columns = columns_of(connection, target)
-            count = int(str(rows(connection, f"SELECT count(*) FROM {parquet(literal(target))}")[0][0]))
+            count = number(connection, f"SELECT count(*) FROM {parquet(literal(target))}")
+            return columns_of(connection, target), count
+
+        columns, count = self._on_view(view, written)
         with target.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = target.stat().st_size
@@ -295,19 +281,21 @@ class DuckDBEngine:
         """See the port."""
         columns = published_columns({column.name: column.type for column in aggregate.columns})
         paths = [file.path for file in aggregate.files]
-        with self._lake.aggregated.local(paths) as local, environment_faults(self._scratch):
-            connection, files = self._connections.shared(), parquet(literals(local))
-            profiled = profile_small_table if aggregate.rows <= FEW_ROWS else profile_table
-            return profiled(DUCKDB, aggregate.name, columns, files, _asking(connection))
+        profiled = profile_small_table if aggregate.rows <= FEW_ROWS else profile_table
+        with self._lake.aggregated.local(paths) as local:
+            files = parquet(literals(local))
+            return self._sparing(
+                lambda connection: profiled(DUCKDB, aggregate.name, columns, files, _asking(connection))
+            )
 
     def recount(self, build: Build) -> tuple[int, int]:
         """See the port."""
         column = identifier(str(Period.parse(build.period).kind))
         total = strays = 0
         for file in (file for aggregate in build.aggregates for file in aggregate.files):
-            with self._lake.aggregated.local([file.path]) as [path], environment_faults(self._scratch):
+            with self._lake.aggregated.local([file.path]) as [path]:
                 query = f"SELECT count(*), count(*) FILTER ({column} IS DISTINCT FROM {literal(build.period)}) FROM {parquet(literal(path))}"
-                count, others = rows(self._connections.shared(), query)[0]
+                count, others = self._rows(query)[0]
             total, strays = total + int(str(count)), strays + int(str(others))
         return total, strays
 
@@ -345,56 +333,29 @@ class DuckDBEngine:
         with self._lake.curated.local(list(files.values())) as paths:
             yield dict(zip(files, paths, strict=True))
 
-    @contextmanager
-    def _view(self, view: PeriodView) -> Iterator[DuckDBPyConnection]:
-        with ExitStack() as stack:
-            paths = stack.enter_context(
-                self._lake.curated.local([f"{view.dataset}/{file.path}" for file in view.files])
-            )
-            stack.enter_context(environment_faults(self._scratch))
-            connection = self._connections.shared()
-            connection.execute(
-                f"CREATE OR REPLACE TEMP VIEW {identifier(view.dataset)} AS {view_query(DUCKDB, view, _parquet(view, paths))}"
-            )
-            yield connection
+    def _rows(self, query: str) -> list[tuple[object, ...]]:
+        return self._sparing(lambda connection: rows(connection, query))
 
+    def _on_view(self, view: PeriodView, work: Callable[[DuckDBPyConnection], T]) -> T:
+        """The result of `work` where a data set's name is a view of its records of a period."""
+        with self._lake.curated.local([f"{view.dataset}/{file.path}" for file in view.files]) as paths:
+            query = view_query(DUCKDB, view, _parquet(view, paths))
 
-@contextmanager
-def _at_hand(connection: DuckDBPyConnection, query: str, values: int) -> Iterator[str]:
-    """What a query gives, or a copy in memory of few values: many small statements then open no files."""
-    if values > _FEW_VALUES:
-        yield f"({query})"
-        return
-    _fill(connection, _COPY, query)
-    try:
-        yield _COPY
-    finally:
-        connection.execute(f"DROP TABLE {_COPY}")
+            def on_view(connection: DuckDBPyConnection) -> T:
+                connection.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(view.dataset)} AS {query}")
+                return work(connection)
 
-
-@contextmanager
-def _read_once(connection: DuckDBPyConnection, query: str, files: int, values: int) -> Iterator[str]:
-    """What a query gives, at hand where opening its many files costs more than their rows."""
-    if files < _MANY_FILES:
-        yield f"({query})"
-        return
-    with _at_hand(connection, query, values) as relation:
-        yield relation
+            return self._sparing(on_view)
 
 
 def _asking(connection: DuckDBPyConnection) -> Ask:
     return lambda queries: [rows(connection, query) for query in queries]
 
 
-def _alike(parsed: Sequence[ParsedFile]) -> Iterator[list[ParsedFile]]:
-    """Files that hold records, those of the same columns together, as many as may be open at once."""
-    groups: dict[object, list[ParsedFile]] = {}
-    for file in parsed:
-        if file.data is not None:
-            groups.setdefault(file.columns, []).append(file)
-    for files in groups.values():
-        for at in range(0, len(files), MOST_FILES):
-            yield files[at : at + MOST_FILES]
+def _parquet(view: PeriodView, paths: Sequence[Path]) -> Callable[[Sequence[CuratedMonth]], str]:
+    """Reads the local files of months of a view."""
+    by_path = dict(zip((file.path for file in view.files), paths, strict=True))
+    return lambda months: parquet(literals(by_path[file.path] for month in months for file in month.files))
 
 
 def _job(request: ParseRequest, raw: Path) -> ParseJob:
@@ -410,84 +371,3 @@ def _job(request: ParseRequest, raw: Path) -> ParseJob:
         stamp_of(manifest) if manifest.replay is None else None,
         is_ours=manifest.replay is not None,
     )
-
-
-def _together(requests: Iterable[ParseRequest]) -> Iterator[list[ParseRequest]]:
-    """Requests in their order: small files in groups, every other alone."""
-    group: list[ParseRequest] = []
-    size = 0
-    for request in requests:
-        manifest = request.manifest
-        if manifest.replay is not None or manifest.size > SMALL:
-            yield [request]
-            continue
-        if len(group) == MOST_FILES or size + manifest.size > MOST_BYTES:
-            yield group
-            group, size = [], 0
-        group.append(request)
-        size += manifest.size
-    if group:
-        yield group
-
-
-def _parquet(view: PeriodView, paths: Sequence[Path]) -> Callable[[Sequence[CuratedMonth]], str]:
-    """Reads the local files of months of a view."""
-    by_path = dict(zip((file.path for file in view.files), paths, strict=True))
-    return lambda months: parquet(literals(by_path[file.path] for month in months for file in month.files))
-
-
-def _reader(paths: Mapping[str, Path]) -> curate_sql.Reader:
-    """Reads local parsed files, by their ids."""
-
-    def read(inputs: Sequence[CurateInput]) -> curate_sql.Scan:
-        numbers = [str(given.manifest.sequence) for given in inputs]
-        landing = (
-            numbers[0] if len(numbers) == 1 else f"[{', '.join(numbers)}][CAST(file_index AS BIGINT) + 1]"
-        )
-        files = literals(paths[given.parsed.id] for given in inputs)
-        return curate_sql.Scan(parquet(files, numbered=True), landing, "file_row_number")
-
-    return read
-
-
-def _find_losers(
-    connection: DuckDBPyConnection, request: CurateRequest, read: curate_sql.Reader, own: str
-) -> tuple[dict[int, int], str, int]:
-    """How many records of each landing lose, what identifies them all, and how many keys have versions that differ; `own` are the month's records."""
-    contract = request.ranked_by
-    if request.rivals:
-        own = curate_sql.rows_of(DUCKDB, contract, [request.month], request.inputs, read)
-    rivals = [
-        curate_sql.rows_of(DUCKDB, contract, [month], inputs, read)
-        for month, inputs in request.rivals.items()
-    ]
-    everything = curate_sql.tagged(own, rivals)
-    _fill(connection, curate_sql.REPEATED, curate_sql.repeated_keys(DUCKDB, contract, everything))
-    if not rows(connection, f"SELECT 1 FROM {curate_sql.REPEATED} LIMIT 1"):
-        return {}, "", 0
-    _fill(connection, curate_sql.LOSERS, curate_sql.losers(DUCKDB, contract, everything))
-    counted = rows(connection, f"SELECT _landing, count(*) FROM {curate_sql.LOSERS} GROUP BY 1")
-    lost = {int(str(landing)): int(str(count)) for landing, count in counted}
-    identity = curate_sql.losers_hash(DUCKDB, request.landings)
-    losing = str(rows(connection, f"SELECT {identity} FROM {curate_sql.LOSERS}")[0][0]) if lost else ""
-    conflicts = 0
-    if not contract.key_declared:
-        conflicts = _number(connection, curate_sql.conflicting_keys(DUCKDB, contract, own))
-    return lost, losing, conflicts
-
-
-def _ordered_rows(request: CurateRequest, own: str, *, without_losers: bool) -> str:
-    """The rows that are written. `_source` is looked up after the sort, which would be a third slower with it."""
-    columns = ", ".join(identifier(c.name) for c in request.contract.columns)
-    kept = f"({own}) ANTI JOIN {curate_sql.LOSERS} USING (_landing, _row)" if without_losers else f"({own})"
-    order = ", ".join(f"{term} NULLS FIRST" for term in curate_sql.write_order(DUCKDB, request.contract))
-    source = curate_sql.source_of(DUCKDB, request.inputs)
-    return f"SELECT {columns}, {source} AS _source FROM (SELECT {columns}, _landing FROM {kept} ORDER BY {order})"
-
-
-def _fill(connection: DuckDBPyConnection, table: str, query: str) -> None:
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {query}")
-
-
-def _number(connection: DuckDBPyConnection, query: str) -> int:
-    return int(str(rows(connection, query)[0][0]))

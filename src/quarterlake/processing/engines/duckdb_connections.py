@@ -5,15 +5,21 @@ from __future__ import annotations
 import secrets
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
+
+from quarterlake.domain.errors import EngineMemoryError
+from quarterlake.processing.engines.turns import Turns
+from quarterlake.processing.sql import rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
+
+T = TypeVar("T")
 
 _SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
 _SMALL_MEMORY = "100MB"
@@ -31,6 +37,7 @@ class Connections:
         self._small: list[DuckDBPyConnection] = []
         self._own = threading.local()
         self._lock = threading.Lock()
+        self._turns = Turns()
 
     def shared(self) -> DuckDBPyConnection:
         """The connection of the calling pipeline."""
@@ -46,6 +53,28 @@ class Connections:
                 found = self._own.connection = self.shared().cursor()
                 found.execute(_SESSION)
         return found
+
+    def sparing(self, work: Callable[[DuckDBPyConnection], T]) -> T:
+        """The result of `work` on a connection of this thread; where memory does not suffice, of the same work alone and with one thread.
+
+        Each thread of DuckDB's holds its own share of what it works on, such as the text of many wide records. Raises EngineMemoryError where one is too many, too.
+        """
+        try:
+            with self._turns.beside_others():
+                return work(self.in_thread())
+        except EngineMemoryError:
+            with self._turns.alone(), self._one_thread():
+                return work(self.in_thread())
+
+    @contextmanager
+    def _one_thread(self) -> Iterator[None]:
+        connection = self.shared()
+        [(threads,)] = rows(connection, "SELECT current_setting('threads')")
+        connection.execute("SET threads = 1")
+        try:
+            yield
+        finally:
+            connection.execute(f"SET threads = {threads}")
 
     @contextmanager
     def of_one_thread(self) -> Iterator[DuckDBPyConnection]:

@@ -1,4 +1,7 @@
-r"""JSON objects that are refused for an escape that stands for half a character, as `\ud83d` does without the other half."""
+r"""Why a JSON record is rejected that may look whole.
+
+It is longer than the reader takes, or has an escape that stands for half a character, as `\ud83d` does without the other half.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from quarterlake.processing.cutting import TOO_LONG
+from quarterlake.processing.json_anew import LONGEST, OVERLONG
 from quarterlake.processing.record_search import RAW_BYTES
 from quarterlake.processing.sources import Format
 
@@ -42,8 +47,8 @@ def is_halved(text: str) -> bool:
 
 
 @contextmanager
-def halved_records(source: PlainSource) -> Iterator[Callable[[int, Location], bool]]:
-    """A function that tells whether a broken record is such an object, by its ascending number from 0 and its place.
+def record_faults(source: PlainSource) -> Iterator[Callable[[int, Location], str | None]]:
+    """A function that says why a broken record is no JSON object, as far as it is one of those here; by its ascending number from 0 and its place.
 
     What a place keeps is the beginning of a long record, so that one is read again.
     """
@@ -51,14 +56,16 @@ def halved_records(source: PlainSource) -> Iterator[Callable[[int, Location], bo
     with (source.path if by_line else source.anew).open("rb") as file:
         lines = _Lines(file)
 
-        def is_one(ordinal: int, place: Location) -> bool:
+        def fault_of(ordinal: int, place: Location) -> str | None:
             text = place.raw
             if len(text) >= RAW_BYTES // _WIDEST:
                 line = lines.at(place.byte_offset) if by_line else lines.numbered(ordinal)
+                if line == OVERLONG or len(line) > LONGEST:
+                    return TOO_LONG
                 text = line.decode(errors="replace").strip()
-            return is_halved(text)
+            return HALF if is_halved(text) else None
 
-        yield is_one
+        yield fault_of
 
 
 class _Lines:
@@ -67,9 +74,9 @@ class _Lines:
         self._passed = 0
 
     def at(self, offset: int) -> bytes:
-        """The line from an offset on."""
+        """The line from an offset on, or its beginning where it is too long."""
         self._file.seek(offset)
-        return self._file.readline()
+        return self._file.readline(LONGEST + 1)
 
     def numbered(self, number: int) -> bytes:
         """A line by its number; each is asked for after those before it."""
