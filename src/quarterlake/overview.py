@@ -53,6 +53,14 @@ class Known(msgspec.Struct, frozen=True):
     parsed: dict[int, ParsedFile]
     curation: Curation | None
 
+    def contract_in_force(self) -> Contract:
+        """Its contract. Raises UsageError where there is none yet."""
+        if self.contract is None:
+            raise UsageError(
+                f"{self.dataset} has no contract yet, so nothing of it has been rejected. `quarterlake process` works one out."
+            )
+        return self.contract
+
     @property
     def entries(self) -> list[FileEntry]:
         """The ledger of its files."""

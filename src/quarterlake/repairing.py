@@ -1,47 +1,26 @@
-"""The way back for rejects: exporting them to be repaired, and replaying what a person made of them."""
+"""The way back for rejects: landing what a person made of the sheet that they were exported to."""
 
 from __future__ import annotations
 
-from collections import Counter
-from contextlib import ExitStack
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from quarterlake.domain.errors import ConflictError, UsageError
-from quarterlake.domain.parsed import ParsedFile
 from quarterlake.domain.releases import checked_dataset_name
-from quarterlake.domain.repairs import Cells, parse_trace, place_of, trace_of
+from quarterlake.domain.repairs import Cells, parse_trace, place_of
 from quarterlake.ingestion.replays import land_edited, land_replay, repairs_in
-from quarterlake.lake import documents, keys
 from quarterlake.overview import Known, known
-from quarterlake.processing.new_file import new_file
-from quarterlake.processing.reject_cells import cutter
-from quarterlake.processing.sheets import ACTIONS, SheetRow, read_sheet, write_sheet
+from quarterlake.processing.sheets import ACTIONS, SheetRow, read_sheet
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from quarterlake.domain.contract import Contract
     from quarterlake.domain.landings import Manifest
     from quarterlake.pipeline import Pipeline
-    from quarterlake.processing.rejects import Reject
 
 _ATTEMPTS = 20
-_AT_ONCE = 100
-"""So many rejects are read again together."""
-_UNREAD = "its cells could not be read again: repair it in a corrected file, or discard it"
-
-
-class Exported(msgspec.Struct, frozen=True):
-    """How many rejects were written, how many of them without their cells, and how many could not be since their place is not known."""
-
-    dataset: str
-    rejects: int
-    without_place: int
-    without_cells: int = 0
 
 
 class Replayed(msgspec.Struct):
@@ -59,90 +38,6 @@ class Replayed(msgspec.Struct):
     raw_changed: int = 0
     refused: dict[str, str] = {}
     landed: list[str] = []
-
-
-class Reread(msgspec.Struct, frozen=True):
-    """A file that was parsed again, with its rejects before (None where it was not parsed before) and now."""
-
-    source: str
-    before: int | None
-    now: int
-    error: str | None
-
-
-def _contract_of(held: Known) -> Contract:
-    if held.contract is None:
-        raise UsageError(
-            f"{held.dataset} has no contract yet, so nothing of it has been rejected. `quarterlake process` works one out."
-        )
-    return held.contract
-
-
-def export(pipeline: Pipeline, dataset: str, target: Path) -> Exported:
-    """Write the rejects of a data set as a sheet. Raises UsageError where the file exists or cannot be made, or nothing has landed."""
-    held = known(pipeline, dataset)
-    contract = _contract_of(held)
-    columns = [column.name for column in contract.columns]
-    lacking: Counter[str] = Counter()
-    with new_file(target) as sheet:
-        written = write_sheet(sheet, columns, _rows(pipeline, held, contract, lacking))
-    return Exported(dataset, written, lacking["place"], lacking["cells"])
-
-
-def _rows(pipeline: Pipeline, held: Known, contract: Contract, lacking: Counter[str]) -> Iterator[SheetRow]:
-    """The rows of a data set's rejects; `lacking` counts those without a place, which have none, and those without cells."""
-    stood_for = held.stood_for
-    scratch = pipeline.lake.curated.scratch
-    for landing in held.landings:
-        manifest = landing.manifest
-        parsed = held.parsed.get(manifest.sequence)
-        if parsed is None or not landing.is_live or parsed.rejects is None:
-            continue
-        with ExitStack() as stack:
-            [raw] = stack.enter_context(pipeline.lake.raw.local([manifest.key]))
-            show = stack.enter_context(cutter(manifest, raw, scratch, contract, parsed))
-            placed = _placed(pipeline, manifest, parsed, stood_for.get(manifest.sequence, ()), lacking)
-            while batch := list(islice(placed, _AT_ONCE)):
-                shown = show([reject for reject, _ in batch])
-                for (reject, trace), (text, cells) in zip(batch, shown, strict=True):
-                    lacking["cells"] += cells is None
-                    known_of = {
-                        "_trace": trace,
-                        "_dataset": held.dataset,
-                        "_source": manifest.named_after,
-                        "_line": "" if manifest.replay or reject.line is None else str(reject.line),
-                        "_byte_offset": _byte_offset(trace),
-                        "_column": reject.column or "",
-                        "_reason": reject.reason if cells is not None else f"{reject.reason}; {_UNREAD}",
-                        "_raw": text.rstrip(),
-                    }
-                    yield SheetRow(known_of, cells or {}, is_unread=cells is None)
-
-
-def _placed(
-    pipeline: Pipeline,
-    manifest: Manifest,
-    parsed: ParsedFile,
-    stood_for: Collection[str | None],
-    lacking: Counter[str],
-) -> Iterator[tuple[Reject, str]]:
-    """A file's rejects that no repair stands for, with their traces; of those of a replay the original's."""
-    for _, reject in pipeline.engine.rejects([parsed]):
-        place = place_of(reject.byte_offset, reject.record)
-        if place in stood_for:
-            continue
-        sha256 = manifest.sha256
-        if manifest.replay is not None and reject.line is not None:
-            sha256, place = manifest.replay.sha256, manifest.replay.repairs[reject.line - 1]
-        if place is None:
-            lacking["place"] += 1
-            continue
-        yield reject, trace_of(sha256, place)
-
-
-def _byte_offset(trace: str) -> str:
-    _, _, place = trace.partition("@")
-    return place[1:] if place[0] == "b" else ""
 
 
 def replay(pipeline: Pipeline, sheet: Path) -> list[Replayed]:
@@ -163,7 +58,7 @@ def replay(pipeline: Pipeline, sheet: Path) -> list[Replayed]:
 
 def _replay_of(pipeline: Pipeline, sheet: Path, dataset: str, rows: list[tuple[int, SheetRow]]) -> Replayed:
     held = known(pipeline, dataset)
-    contract = _contract_of(held)
+    contract = held.contract_in_force()
     names = {column.name: column.source for column in contract.columns}
     done = Replayed(dataset)
     wanted: dict[int, dict[str, Cells | None]] = {}
@@ -306,42 +201,3 @@ def _land(
             done.landed.append(made.source)
             return
     raise ConflictError(f"Other processes kept landing files of {dataset}. Run the same command again.")
-
-
-def reread(pipeline: Pipeline, dataset: str) -> tuple[Contract, list[Reread]]:
-    """Parse a data set's files again where the contract in force asks for it; say what that did to their rejects.
-
-    Raises UsageError where nothing of it has landed.
-    """
-    before = _last_parsed(pipeline, known(pipeline, dataset))
-    fresh = known(pipeline, dataset)
-    there = set(fresh.parsed)
-    pipeline.curate(dataset)
-    held = known(pipeline, dataset)
-    contract = _contract_of(held)
-    again = [
-        (landing.manifest, held.parsed[landing.manifest.sequence])
-        for landing in held.landings
-        if landing.is_live
-        and landing.manifest.sequence in held.parsed
-        and landing.manifest.sequence not in there
-    ]
-    return contract, [
-        Reread(
-            manifest.source,
-            before[manifest.sha256].rejected if manifest.sha256 in before else None,
-            parsed.rejected,
-            parsed.error,
-        )
-        for manifest, parsed in again
-    ]
-
-
-def _last_parsed(pipeline: Pipeline, held: Known) -> dict[str, ParsedFile]:
-    """What the bytes of live files gave when they were parsed last, under whatever contract."""
-    store = pipeline.lake.curated
-    listed = [item for item in store.list(keys.ours(held.dataset, "parsed")) if item.key.endswith(".json")]
-    ordered = sorted(listed, key=lambda item: (item.modified, item.key))
-    live = {landing.manifest.sha256 for landing in held.landings if landing.is_live}
-    found = documents.read_many(store, [item.key for item in ordered], ParsedFile)
-    return {file.sha256: file for file in found if file.sha256 in live and file.error is None}

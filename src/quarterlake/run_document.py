@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from quarterlake.domain.releases import Release
     from quarterlake.ingestion.land import IngestReport
-    from quarterlake.pipeline import DatasetOutcome
+    from quarterlake.outcomes import DatasetOutcome
     from quarterlake.settings import Settings
 
 

@@ -13,7 +13,8 @@ from deltalake import DeltaTable
 
 from quarterlake.domain.periods import Period
 from quarterlake.lake import keys
-from quarterlake.pipeline import DatasetOutcome, Pipeline, Wishes
+from quarterlake.outcomes import DatasetOutcome, Wishes
+from quarterlake.pipeline import Pipeline
 from quarterlake.settings import read_settings
 
 if TYPE_CHECKING:

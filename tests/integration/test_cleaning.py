@@ -15,7 +15,7 @@ from quarterlake.cli.clean import duration
 from quarterlake.domain.errors import UsageError
 from quarterlake.lake import keys
 from quarterlake.lake.stores import StoredObject
-from quarterlake.pipeline import Wishes
+from quarterlake.outcomes import Wishes
 from quarterlake.publishing.releases import releases_of
 from quarterlake.publishing.verify import verify
 from tests.integration.lakes import ZONES, Scene, listing, names, sales

@@ -13,13 +13,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from quarterlake.domain.dedup import Version, newest
+from quarterlake.outcomes import Wishes
 from quarterlake.overview import ledger_entries
-from quarterlake.pipeline import Wishes
 from tests.integration.conftest import LakeTarget
 from tests.integration.lakes import HEADER, Row, Scene, contract_yaml, curated_rows, names, sales
 
 if TYPE_CHECKING:
-    from quarterlake.pipeline import DatasetOutcome
+    from quarterlake.outcomes import DatasetOutcome
 
 FIRST_QUARTER = ("2026-01", "2026-02", "2026-03")
 COLUMNS = (("id", "bigint"), ("at", "timestamp"), ("seq", "bigint"), ("value", "varchar"))

@@ -22,7 +22,7 @@ from tests.integration.lakes import NOW, Scene, contract_yaml, curated_rows, nam
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from quarterlake.pipeline import DatasetOutcome
+    from quarterlake.outcomes import DatasetOutcome
 
 COLUMNS = (("sale_id", "int64"), ("sold_at", "timestamp"), ("store", "string"), ("amount", "decimal(18,2)"))
 USUAL = ("sale_id", "sold_at", "store", "amount")

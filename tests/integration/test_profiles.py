@@ -8,7 +8,7 @@ import pytest
 
 from quarterlake.domain.profiles import PROFILE_VERSION, Profile
 from quarterlake.lake import documents, keys
-from quarterlake.pipeline import Wishes
+from quarterlake.outcomes import Wishes
 from quarterlake.publishing.outlooks import leave_outlook, newest_outlook
 from tests.integration.conftest import LakeTarget
 from tests.integration.lakes import NOW, Scene, contract_yaml, listing, names, objects, sales

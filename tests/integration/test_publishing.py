@@ -12,7 +12,7 @@ import pytest
 
 from quarterlake.domain.errors import ConflictError
 from quarterlake.lake import keys
-from quarterlake.pipeline import Wishes
+from quarterlake.outcomes import Wishes
 from quarterlake.publishing.publish import publish, rollback
 from quarterlake.publishing.releases import find_release, releases_of
 from tests.integration.conftest import LakeTarget
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from quarterlake.domain.releases import Release
-    from quarterlake.pipeline import DatasetOutcome, Pipeline
+    from quarterlake.outcomes import DatasetOutcome
+    from quarterlake.pipeline import Pipeline
 
 FIRST_QUARTER = ("2026-01", "2026-02", "2026-03")
 COLUMNS = (

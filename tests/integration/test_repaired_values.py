@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from quarterlake.repairing import export, replay
+from quarterlake.exporting import export
+from quarterlake.repairing import replay
 from tests.integration.conftest import LakeTarget
 from tests.integration.lakes import Scene, contract_yaml, curated_rows
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from quarterlake.repairing import Exported, Replayed
+    from quarterlake.exporting import Exported
+    from quarterlake.repairing import Replayed
 
 NOTE = "long, \u00e9\u6f22 'and' so on; " * 400
 BODY = (

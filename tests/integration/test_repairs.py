@@ -15,13 +15,15 @@ from quarterlake.cleaning import clean
 from quarterlake.domain.errors import UsageError
 from quarterlake.domain.ledger import totals
 from quarterlake.domain.profiles import PROFILE_VERSION, Profile
+from quarterlake.exporting import export
 from quarterlake.lake import documents, keys
 from quarterlake.lake.folder import FolderStore
 from quarterlake.overview import lake_status, ledger_entries, reject_entries
 from quarterlake.processing.new_file import new_file
 from quarterlake.publishing.outlooks import newest_outlook
 from quarterlake.publishing.verify import verify
-from quarterlake.repairing import export, replay, reread
+from quarterlake.repairing import replay
+from quarterlake.rereading import reread
 from tests.integration.conftest import LakeTarget
 from tests.integration.lakes import NOW, Scene, contract_yaml, curated_rows, names, objects
 
@@ -613,7 +615,7 @@ def test_an_export_that_dies_leaves_no_sheet(scene: Scene, monkeypatch: pytest.M
         assert not path.exists(), "nobody may take half a sheet for a whole one"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("quarterlake.repairing.place_of", die)
+    monkeypatch.setattr("quarterlake.exporting.place_of", die)
     with scene.pipeline() as pipeline, pytest.raises(KeyboardInterrupt):
         export(pipeline, "sales", path)
     assert [found.name for found in scene.root.iterdir() if "rejects" in found.name] == []

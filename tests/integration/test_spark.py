@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from quarterlake.domain.releases import Release
-    from quarterlake.pipeline import DatasetOutcome, Pipeline
+    from quarterlake.outcomes import DatasetOutcome
+    from quarterlake.pipeline import Pipeline
     from tests.integration.s3_server import S3Server
 
 ROOT = Path(__file__).parents[2]

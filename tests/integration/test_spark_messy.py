@@ -15,11 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from quarterlake.domain.profiles import PROFILE_VERSION, Profile
+from quarterlake.exporting import export
 from quarterlake.lake import documents, keys
 from quarterlake.overview import lake_status, ledger_entries, reject_entries
 from quarterlake.processing.engines.spark_options import SparkOptions
 from quarterlake.processing.engines.spark_server import local_server
-from quarterlake.repairing import export, replay
+from quarterlake.repairing import replay
 from tests.integration.conftest import LakeTarget
 from tests.integration.lakes import Scene, contract_yaml, curated_rows, names, summary_rows
 from tests.integration.test_spark import assert_alike, columns, engine, nans_named, scenes, stopped
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from quarterlake.pipeline import DatasetOutcome, Pipeline
+    from quarterlake.outcomes import DatasetOutcome
+    from quarterlake.pipeline import Pipeline
 
 pytestmark = pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java")
 

@@ -37,7 +37,7 @@ from tests.integration.test_spark import JAR_FOLDER, engine
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from quarterlake.pipeline import DatasetOutcome
+    from quarterlake.outcomes import DatasetOutcome
     from tests.integration.s3_server import S3Server
 
 pytestmark = pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java")

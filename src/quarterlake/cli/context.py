@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from quarterlake.pipeline import Pipeline, Wishes
+    from quarterlake.outcomes import Wishes
+    from quarterlake.pipeline import Pipeline
     from quarterlake.settings import Settings
 
 LakeOption = Annotated[
@@ -99,7 +100,7 @@ def wishes(datasets: list[str] | None, periods: list[str] | None, *, allow_incom
     """What the user asked for. Raises UsageError for a name that no data set can have, and for a period that does not read."""
     from quarterlake.domain.periods import Period
     from quarterlake.domain.releases import checked_dataset_name
-    from quarterlake.pipeline import Wishes
+    from quarterlake.outcomes import Wishes
 
     return Wishes(
         tuple(checked_dataset_name(name) for name in datasets or ()),

@@ -22,7 +22,8 @@ from quarterlake.domain.printable import printable
 from quarterlake.domain.wording import count_of
 
 if TYPE_CHECKING:
-    from quarterlake.repairing import Replayed, Reread
+    from quarterlake.repairing import Replayed
+    from quarterlake.rereading import Reread
 
 _SHOWN = 20
 
@@ -76,7 +77,7 @@ def export(
     debug: DebugOption = False,
 ) -> None:
     """Write the rejects as a CSV file to repair in a spreadsheet: raw text, reason, and a cell for each column."""
-    from quarterlake.repairing import export as export_rejects
+    from quarterlake.exporting import export as export_rejects
 
     with opened(lake, contracts, None) as pipeline:
         done = export_rejects(pipeline, dataset, to)
@@ -112,7 +113,7 @@ def replay(
 ) -> None:
     """Take repaired records, or read a data set's files again under its contract; the next run publishes what changed."""
     from quarterlake.repairing import replay as replay_sheet
-    from quarterlake.repairing import reread
+    from quarterlake.rereading import reread
 
     sheet = Path(what)
     with opened(lake, contracts, None) as pipeline:

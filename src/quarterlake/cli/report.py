@@ -17,7 +17,7 @@ from quarterlake.run_document import is_clean, run_document
 if TYPE_CHECKING:
     from quarterlake.domain.releases import Release
     from quarterlake.ingestion.land import IngestReport
-    from quarterlake.pipeline import DatasetOutcome
+    from quarterlake.outcomes import DatasetOutcome
     from quarterlake.settings import Settings
 
 _LISTED = 20

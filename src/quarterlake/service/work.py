@@ -19,7 +19,8 @@ import msgspec
 
 from quarterlake.domain.errors import QuarterlakeError, TerminalError
 from quarterlake.domain.periods import Period
-from quarterlake.pipeline import Pipeline, Wishes
+from quarterlake.outcomes import Wishes
+from quarterlake.pipeline import Pipeline
 from quarterlake.run_document import complaints, is_clean, run_document
 from quarterlake.settings import read_settings
 
