@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from deltalake import DeltaTable
 
-from quarterlake.domain.odcs import from_yaml, to_yaml
+from quarterlake.domain.odcs import from_yaml
+from quarterlake.domain.odcs_writing import to_yaml
 from tests.integration.lakes import csv_text, sales
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from quarterlake.domain.ledger import totals
-from quarterlake.domain.odcs import to_yaml
+from quarterlake.domain.odcs_writing import to_yaml
 from quarterlake.overview import ledger_entries, reject_entries
 from quarterlake.processing.sql import type_name
 from quarterlake.publishing.releases import find_release, releases_of

@@ -6,6 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quarterlake.domain.column_roles import (
+    TimeCandidate,
+    choose_dimensions,
+    choose_record_time,
+    looks_like_key,
+)
 from quarterlake.domain.column_types import (
     BOOLEAN,
     DATE,
@@ -22,13 +28,9 @@ from quarterlake.domain.column_types import (
 from quarterlake.domain.inference import (
     DOUBLE_DIGITS,
     Evidence,
-    TimeCandidate,
-    choose_dimensions,
-    choose_record_time,
     evidence_of,
     infer_type,
     keeps_parsed,
-    looks_like_key,
     widened,
 )
 

@@ -24,7 +24,8 @@ from quarterlake.domain.column_types import (
 )
 from quarterlake.domain.contract import RESERVED_COLUMNS, Column, Contract, GateRule, Severity
 from quarterlake.domain.errors import ContractError
-from quarterlake.domain.odcs import MAX_BYTES, from_yaml, to_yaml
+from quarterlake.domain.odcs import MAX_BYTES, from_yaml
+from quarterlake.domain.odcs_writing import to_yaml
 
 WHERE = "contracts/orders.odcs.yaml"
 MONEY = ColumnType(Kind.DECIMAL, 18, 2)

@@ -64,7 +64,7 @@ def infer(
 ) -> None:
     """Print what inference gives for the files that have landed, to be edited and handed back."""
     from quarterlake.domain.errors import UsageError
-    from quarterlake.domain.odcs import to_yaml
+    from quarterlake.domain.odcs_writing import to_yaml
     from quarterlake.processing.contracts import infer as infer_contract
 
     if write and contracts is not None:
@@ -139,7 +139,7 @@ def check(
 
 def _print(contract: object, *, as_json: bool) -> None:
     from quarterlake.domain.contract import Contract
-    from quarterlake.domain.odcs import to_yaml
+    from quarterlake.domain.odcs_writing import to_yaml
 
     if as_json:
         print_json(contract)

@@ -1,4 +1,4 @@
-"""What the values of a column say about its type, and what the columns say about time, key and dimensions.
+"""What the values of a column say about its type.
 
 Nothing is guessed away: a type is chosen only when its values survive it unchanged (`007` stays text, integers
 beyond 64 bits become decimals). A column of which at least nine values in ten are of one type is of that type,
@@ -7,9 +7,7 @@ and the others are rejects that somebody must look at; below that it is text.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING
 
 from quarterlake.domain.column_types import (
     BOOLEAN,
@@ -30,9 +28,6 @@ from quarterlake.domain.column_types import (
 from quarterlake.domain.forms import Decision, Form, decide, merged, number_reading, plain_forms
 from quarterlake.domain.value_formats import NumberFormat, read_format
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
 TYPED_SHARE = 0.9
 """A column is of a type when at least this share of its values is; the rest are rejects."""
 
@@ -47,10 +42,6 @@ DOUBLE_DIGITS = 17
 
 EXACT_DOUBLE_DIGITS = 15
 """Every decimal of up to 15 significant digits survives IEEE 754 binary64 (DBL_DIG)."""
-
-DIMENSION_VALUES = 50
-DIMENSION_COMBINATIONS = 10_000
-ROWS_A_VALUE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,104 +212,3 @@ def plain(evidence: Evidence, format_text: str) -> Evidence:
 def keeps_parsed(old: ColumnType, new: ColumnType, rejects: int) -> bool:
     """Whether a file parsed under `old` can be kept under `new`: the cast is exact and nothing was rejected."""
     return rejects == 0 and casts_exactly(old, new)
-
-
-@dataclass(frozen=True, slots=True)
-class TimeCandidate:
-    """A column that could be the record time.
-
-    `in_name` is the share of sampled values inside the period that the file's name gives, `near_name` of those within a quarter of it; both None when no name has a timestamp.
-    """
-
-    name: str
-    type: ColumnType
-    nulls: int
-    in_name: float | None = None
-    near_name: float | None = None
-
-
-_TIME_NAMES = (
-    r"(event|record|observation)_?(time|timestamp|at|date)",
-    r"timestamp|time_?stamp|ts|datetime|date_?time",
-    r"(order(ed)?|occurred|happened|measured|observed|sold|shipped|departed)_?(at|time|on|date)",
-    r"created_?(at|on|time|date)?",
-    r"date|time|day",
-    r".*(_at|_ts|_time|time_.*|_timestamp|_on)",
-    r".*_?date",
-)
-
-
-def choose_record_time(candidates: Sequence[TimeCandidate]) -> tuple[str | None, str]:
-    """The column that puts a record into a period, and why; None for the timestamp in the file's name.
-
-    The file's name decides first: a column whose values do not lie near it (a birth date) is not the record time, and
-    among several the one that agrees best is. Then never null before null, the usual names, and timestamps before dates.
-    """
-    near = [c for c in candidates if c.near_name is None or c.near_name >= TYPED_SHARE]
-    if not near:
-        if candidates:
-            return (
-                None,
-                "record time: the file's name, since no time column's values lie near the timestamp in it",
-            )
-        return None, "record time: the file's name, since no column is a date or a timestamp"
-    best = min(near, key=_time_rank)
-    others = ", ".join(c.name for c in near if c is not best)
-    why = f"record time: {best.name}"
-    if best.in_name is not None:
-        why += f", {best.in_name:.0%} of whose sampled values lie in the period of the file's name"
-    if others:
-        why += f" (other candidates: {others}; name one in a contract if this is wrong)"
-    return best.name, why
-
-
-def _time_rank(candidate: TimeCandidate) -> tuple[float, bool, int, bool]:
-    name = candidate.name.casefold()
-    rank = next((i for i, form in enumerate(_TIME_NAMES) if re.fullmatch(form, name)), len(_TIME_NAMES))
-    agreement = -round(candidate.in_name or 0.0, 1)
-    return agreement, candidate.nulls > 0, rank, candidate.type.kind is not Kind.TIMESTAMP
-
-
-def looks_like_key(name: str, dataset: str) -> bool:
-    """Whether a column is named like the identifier of its data set's records, not of something they refer to."""
-    name, singular = name.casefold(), dataset.removesuffix("s")
-    return name in {
-        "id",
-        "uuid",
-        "guid",
-        "key",
-        "record_id",
-        "event_id",
-        "row_id",
-        f"{dataset}_id",
-        f"{singular}_id",
-        f"{dataset}id",
-        f"{singular}id",
-        f"{singular}_uuid",
-        f"{singular}_key",
-        f"{singular}key",
-        f"{singular}_no",
-        f"{singular}_number",
-    } or bool(
-        re.fullmatch(rf"{re.escape(dataset[:1])}_{re.escape(singular)}(key|id)", name)
-    )  # TPC's o_orderkey
-
-
-def choose_dimensions(distinct: Mapping[str, int], rows: int) -> tuple[str, ...]:
-    """The columns that the zero-config summary groups by, of those whose distinct values are given.
-
-    Those with the fewest values first, while the product of the counts (a null is a value) stays below
-    `DIMENSION_COMBINATIONS`; a column must repeat its values, or a summary would list the records again.
-    """
-    chosen: list[str] = []
-    combinations = 1
-    for name, values in sorted(distinct.items(), key=lambda item: (item[1], item[0])):
-        repeats = values * ROWS_A_VALUE <= rows
-        if (
-            1 <= values <= DIMENSION_VALUES
-            and repeats
-            and combinations * (values + 1) <= DIMENSION_COMBINATIONS
-        ):
-            chosen.append(name)
-            combinations *= values + 1
-    return tuple(chosen)

@@ -6,149 +6,39 @@ of them. Fields of the standard that a contract has no use for are ignored; what
 """
 
 import re
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
-import yaml
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from quarterlake.domain.column_types import DATE, TIMESTAMP, ColumnType
 from quarterlake.domain.contract import Column, Contract, GateRule, Severity
-from quarterlake.domain.drift import NO_POLICIES, DriftPolicies, Evolution
 from quarterlake.domain.errors import ContractError
+from quarterlake.domain.odcs_document import (
+    ENGINE,
+    FILE_NAME,
+    PREFIX,
+    CustomProperty,
+    Document,
+    Gate,
+    Ours,
+    OursOfColumn,
+    Property,
+    QualityRule,
+    SchemaObject,
+)
 from quarterlake.domain.odcs_keys import refuse_unknown_keys
-from quarterlake.domain.odcs_types import column_type, logical_type
-from quarterlake.domain.reading import EVIDENCE, Reading
+from quarterlake.domain.odcs_types import column_type
+from quarterlake.domain.reading import EVIDENCE
 from quarterlake.domain.strict_yaml import MAX_BYTES, MAX_DEPTH, load
 from quarterlake.domain.value_formats import ISO_FORMATS, format_for
 
-__all__ = ["FILE_NAME", "MAX_BYTES", "MAX_DEPTH", "from_yaml", "to_yaml"]
+__all__ = ["FILE_NAME", "MAX_BYTES", "MAX_DEPTH", "from_yaml"]
 
-FILE_NAME = "fileName"
-"""As `quarterlake.recordTime`: the timestamp in the file's name. So is null, for data with a column of that name."""
-
-_ENGINE = "quarterlake"
 _PII = frozenset({"pii", "personal"})
-_DUMPER: type[yaml.SafeDumper] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-_HEADER = """\
-# A data contract: what the records of one data set must look like (Open Data Contract Standard v3.1).
-# Kept as contracts/<dataset>.odcs.yaml it is in force: edit types, `required`, `primaryKey`, `classification: pii`.
-"""
-
-_Name = Annotated[str, msgspec.Meta(min_length=1)]
 _T = TypeVar("_T")
-
-
-class _CustomProperty(msgspec.Struct):
-    property: str
-    value: Any
-
-
-class _Quality(msgspec.Struct, omit_defaults=True):
-    type: str | None = None
-    engine: str | None = None
-    severity: str | bool | None = None  # an unquoted `off` is false in YAML 1.1
-    implementation: Any = None
-
-
-class _Gate(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
-    gate: _Name
-    threshold: float | None = None
-
-
-class _TypeOptions(msgspec.Struct, omit_defaults=True):
-    format: Any = None
-
-
-class _Property(msgspec.Struct, rename="camel", omit_defaults=True):
-    name: _Name
-    physical_name: str | None = None
-    description: str | None = None
-    logical_type: str | None = None
-    physical_type: str | None = None
-    logical_type_options: _TypeOptions | None = None
-    required: bool | None = None
-    primary_key: bool | None = None
-    primary_key_position: int | None = None
-    classification: str | None = None
-    tags: list[str] | None = None
-    quality: list[_Quality] | None = None
-    custom_properties: list[_CustomProperty] | None = None
-
-
-class _Object(msgspec.Struct, rename="camel", omit_defaults=True):
-    name: _Name
-    logical_type: str | None = None
-    custom_properties: list[_CustomProperty] | None = None
-    properties: list[_Property] | None = None
-    quality: list[_Quality] | None = None
-
-
-class _Document(msgspec.Struct, rename="camel", omit_defaults=True):
-    schema: list[_Object]
-    api_version: str | None = None
-    kind: str | None = None
-    id: str | None = None
-    version: str | None = None
-    status: str | None = None
-    custom_properties: list[_CustomProperty] | None = None
-
-
-class _OursOfColumn(msgspec.Struct, omit_defaults=True):
-    """The custom properties of one property, less their prefix."""
-
-    format: str | None = None
-    nulls: tuple[str, ...] | None = None
-
-
-class _Ours(msgspec.Struct, rename="camel", omit_defaults=True):
-    """The custom properties, less their prefix."""
-
-    record_time: _Name | UnsetType | None = UNSET
-    timezone: str = "UTC"
-    key_scope: Literal["dataset", "month"] = "dataset"
-    sequence: _Name | None = None
-    dimensions: tuple[str, ...] | None = None
-    inferred_key: tuple[str, ...] = ()
-    reading: Reading | None = None
-    drift: DriftPolicies = NO_POLICIES
-    evolution: tuple[Evolution, ...] = ()
-    inferred: bool = False
-    notes: tuple[str, ...] = ()
-
-
-_PREFIX = f"{_ENGINE}."
-_OUR_NAMES = msgspec.structs.fields(_Ours)
-_OUR_NAMES_OF_COLUMN = [_PREFIX + field.encode_name for field in msgspec.structs.fields(_OursOfColumn)]
-
-
-def to_yaml(contract: Contract) -> str:
-    """The contract as an ODCS v3.1 document with a comment on top; `from_yaml` reads it back equal.
-
-    An inferred key is not written as `primaryKey`, so that handing an inferred contract back does not declare it.
-    That a key of no column is declared says nothing and is not written.
-    """
-    content = _Object(
-        name=contract.dataset,
-        logical_type="object",
-        custom_properties=[
-            _CustomProperty(_PREFIX + name, value) for name, value in _our_values(contract).items()
-        ],
-        properties=[_property(column, contract) for column in contract.columns],
-        quality=[_quality(gate, rule) for gate, rule in contract.gates.items()] or None,
-    )
-    document = {
-        "apiVersion": "v3.1.0",
-        "kind": "DataContract",
-        "id": contract.dataset,
-        "version": contract.version,
-        "status": "draft" if contract.inferred else "active",
-        "schema": [msgspec.to_builtins(content)],
-    }
-    readable = (
-        _DUMPER is not yaml.SafeDumper
-    )  # which, unlike libyaml's, loses a lone U+0085 when it may write beyond ASCII
-    return _HEADER + yaml.dump(document, Dumper=_DUMPER, sort_keys=False, allow_unicode=readable, width=120)
+_OUR_NAMES = [PREFIX + field.encode_name for field in msgspec.structs.fields(Ours)]
+_OUR_NAMES_OF_COLUMN = [PREFIX + field.encode_name for field in msgspec.structs.fields(OursOfColumn)]
 
 
 def from_yaml(text: str, where: str) -> Contract:
@@ -167,7 +57,7 @@ def from_yaml(text: str, where: str) -> Contract:
         raise ContractError(
             f"{where}: quality stands at the top of the document; it belongs below the schema's object, beside its properties."
         )
-    document = _convert(loaded, _Document, where)
+    document = _convert(loaded, Document, where)
     content = _only_object(document, where)
     if isinstance(loaded, dict):
         refuse_unknown_keys(loaded, where)
@@ -204,54 +94,7 @@ def from_yaml(text: str, where: str) -> Contract:
         raise ContractError(f"{where}: {refused}") from refused
 
 
-def _our_values(contract: Contract) -> dict[str, Any]:
-    file_name = None if any(column.name == FILE_NAME for column in contract.columns) else FILE_NAME
-    values: dict[str, Any] = msgspec.to_builtins(
-        _Ours(
-            record_time=contract.record_time or file_name,
-            timezone=contract.timezone,
-            key_scope=contract.key_scope,
-            sequence=contract.sequence,
-            dimensions=contract.dimensions,
-            inferred_key=() if contract.key_declared else contract.key,
-            reading=None if contract.reading == EVIDENCE else contract.reading,
-            drift=contract.drift,
-            evolution=contract.evolution,
-            inferred=contract.inferred,
-            notes=contract.notes,
-        )
-    )
-    return values
-
-
-def _property(column: Column, contract: Contract) -> _Property:
-    in_key = contract.key_declared and column.name in contract.key
-    standard = (
-        column.format if column.type in (DATE, TIMESTAMP) and not column.format.startswith("epoch") else ""
-    )
-    ours = msgspec.to_builtins(_OursOfColumn(None if standard else column.format or None, column.nulls))
-    return _Property(
-        name=column.name,
-        physical_name=None if column.source == column.name else column.source,
-        description=column.description or None,
-        logical_type=logical_type(column.type),
-        physical_type=str(column.type),
-        logical_type_options=_TypeOptions(standard) if standard else None,
-        required=None if column.nullable else True,
-        primary_key=True if in_key else None,
-        primary_key_position=contract.key.index(column.name) + 1 if in_key else None,
-        classification="pii" if column.pii else None,
-        custom_properties=[_CustomProperty(_PREFIX + name, value) for name, value in ours.items()] or None,
-    )
-
-
-def _quality(gate: str, rule: GateRule) -> _Quality:
-    return _Quality(
-        type="custom", engine=_ENGINE, severity=rule.severity, implementation=_Gate(gate, rule.threshold)
-    )
-
-
-def _only_object(document: _Document, where: str) -> _Object:
+def _only_object(document: Document, where: str) -> SchemaObject:
     if document.kind not in {None, "DataContract"}:
         raise ContractError(f"{where}: kind is {document.kind!r}; a contract's is DataContract.")
     if document.api_version is not None and not document.api_version.startswith("v3."):
@@ -265,7 +108,7 @@ def _only_object(document: _Document, where: str) -> _Object:
     return document.schema[0]
 
 
-def _refuse_misplaced(properties: list[_Property], where: str) -> None:
+def _refuse_misplaced(properties: list[Property], where: str) -> None:
     for at, item in enumerate(properties):
         path = f"{where}: schema[0].properties[{at}] ({item.name})"
         named = [p.property for p in item.custom_properties or () if _is_ours(p.property)]
@@ -276,19 +119,17 @@ def _refuse_misplaced(properties: list[_Property], where: str) -> None:
             )
         if twice := [name for name in named if named.count(name) > 1]:
             raise ContractError(f"{path}: custom property {twice[0]} is given twice; keep one.")
-        if any(rule.engine == _ENGINE for rule in item.quality or ()):
+        if any(rule.engine == ENGINE for rule in item.quality or ()):
             raise ContractError(f"{path}: a gate has no effect at a property; move it to schema[0].quality.")
 
 
-def _column(item: _Property, path: str) -> Column:
+def _column(item: Property, path: str) -> Column:
     labels = {label.casefold() for label in (item.classification, *(item.tags or ())) if label}
     kind = column_type(item.logical_type, item.physical_type, path)
     values = {
-        p.property.removeprefix(_PREFIX): p.value
-        for p in item.custom_properties or ()
-        if _is_ours(p.property)
+        p.property.removeprefix(PREFIX): p.value for p in item.custom_properties or () if _is_ours(p.property)
     }
-    ours = _convert(values, _OursOfColumn, path, _PREFIX)
+    ours = _convert(values, OursOfColumn, path, PREFIX)
     return Column(
         name=item.name,
         type=kind,
@@ -301,7 +142,7 @@ def _column(item: _Property, path: str) -> Column:
     )
 
 
-def _format(item: _Property, ours: str | None, kind: ColumnType, path: str) -> str:
+def _format(item: Property, ours: str | None, kind: ColumnType, path: str) -> str:
     """The format of a column's values: ours, else the standard's for times; ISO 8601 is none."""
     standard = item.logical_type_options.format if item.logical_type_options else None
     given = standard if ours is None and kind in (DATE, TIMESTAMP) else ours
@@ -315,27 +156,26 @@ def _format(item: _Property, ours: str | None, kind: ColumnType, path: str) -> s
 
 
 def _is_ours(name: str) -> bool:
-    return name.casefold().startswith(_ENGINE)
+    return name.casefold().startswith(ENGINE)
 
 
-def _ours(items: list[_CustomProperty], where: str) -> _Ours:
-    known = [_PREFIX + field.encode_name for field in _OUR_NAMES]
+def _ours(items: list[CustomProperty], where: str) -> Ours:
     values: dict[str, Any] = {}
     for item in items:
-        name = item.property.removeprefix(_PREFIX)
+        name = item.property.removeprefix(PREFIX)
         if not _is_ours(item.property):
             continue
-        if item.property not in known:
+        if item.property not in _OUR_NAMES:
             raise ContractError(
-                f"{where}: custom property {item.property!r} is unknown; use one of {', '.join(known)}."
+                f"{where}: custom property {item.property!r} is unknown; use one of {', '.join(_OUR_NAMES)}."
             )
         if name in values:
             raise ContractError(f"{where}: custom property {item.property} is given twice; keep one.")
         values[name] = item.value
-    return _convert(values, _Ours, where, _PREFIX)
+    return _convert(values, Ours, where, PREFIX)
 
 
-def _declared_key(properties: list[_Property], where: str) -> tuple[str, ...]:
+def _declared_key(properties: list[Property], where: str) -> tuple[str, ...]:
     """The primary key: the properties with a position in its order, then the others as they come."""
     keyed = [item for item in properties if item.primary_key]
     positions = {item.name: item.primary_key_position or 0 for item in keyed}
@@ -348,7 +188,7 @@ def _declared_key(properties: list[_Property], where: str) -> tuple[str, ...]:
     return tuple(item.name for item in ordered)
 
 
-def _record_time(ours: _Ours, columns: tuple[Column, ...], where: str) -> str | None:
+def _record_time(ours: Ours, columns: tuple[Column, ...], where: str) -> str | None:
     names = {column.name for column in columns}
     times = [column.name for column in columns if column.type in (DATE, TIMESTAMP)]
     chosen = ours.record_time
@@ -356,25 +196,25 @@ def _record_time(ours: _Ours, columns: tuple[Column, ...], where: str) -> str | 
         if len(times) > 1:
             raise ContractError(
                 f"{where}: {', '.join(times)} are all times; name the one that puts a record into a period in schema[0].customProperties: "
-                f"{{property: {_PREFIX}recordTime, value: {times[0]}}} (or value: {FILE_NAME}, for the timestamp in the file's name)."
+                f"{{property: {PREFIX}recordTime, value: {times[0]}}} (or value: {FILE_NAME}, for the timestamp in the file's name)."
             )
         return times[0] if times else None
     if chosen is None or (chosen == FILE_NAME and FILE_NAME not in names):
         return None
     if chosen not in times and not ours.inferred:
         raise ContractError(
-            f"{where}: {_PREFIX}recordTime names {chosen!r}, which is no date or timestamp property; use one of {', '.join([*times, FILE_NAME])}."
+            f"{where}: {PREFIX}recordTime names {chosen!r}, which is no date or timestamp property; use one of {', '.join([*times, FILE_NAME])}."
         )
     return chosen
 
 
-def _gates(rules: list[_Quality], where: str) -> dict[str, GateRule]:
+def _gates(rules: list[QualityRule], where: str) -> dict[str, GateRule]:
     gates: dict[str, GateRule] = {}
     for at, rule in enumerate(rules):
-        if rule.engine != _ENGINE:
+        if rule.engine != ENGINE:
             continue
         path = f"schema[0].quality[{at}]"
-        gate = _convert(rule.implementation, _Gate, where, f"{path}.implementation ")
+        gate = _convert(rule.implementation, Gate, where, f"{path}.implementation ")
         if gate.gate in gates:
             raise ContractError(f"{where}: {path}: gate {gate.gate} is given twice; keep one.")
         severity = Severity.OFF if rule.severity is False else rule.severity

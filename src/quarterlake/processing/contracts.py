@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from quarterlake.domain.column_roles import choose_dimensions
 from quarterlake.domain.column_types import FLOAT64, ColumnType, Kind
 from quarterlake.domain.contract import fingerprint
 from quarterlake.domain.drift import DriftKind, DriftPolicy, Evolution
 from quarterlake.domain.errors import ConflictError
-from quarterlake.domain.inference import TYPED_SHARE, choose_dimensions, infer_type, plain, widened
-from quarterlake.domain.odcs import from_yaml, to_yaml
+from quarterlake.domain.inference import TYPED_SHARE, infer_type, plain, widened
+from quarterlake.domain.odcs import from_yaml
+from quarterlake.domain.odcs_writing import to_yaml
 from quarterlake.lake import keys
 from quarterlake.processing.drafts import came_later, draft_contract, new_columns, refined
 

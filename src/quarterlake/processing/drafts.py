@@ -8,18 +8,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from quarterlake.domain.column_roles import TimeCandidate, choose_record_time, looks_like_key
 from quarterlake.domain.column_types import DATE, INT64, NULL, STRING, TIMESTAMP, ColumnType, Kind, join
 from quarterlake.domain.contract import RESERVED_COLUMNS, Column, Contract
 from quarterlake.domain.drift import DriftKind, Evolution
 from quarterlake.domain.forms import Decision
-from quarterlake.domain.inference import (
-    Evidence,
-    TimeCandidate,
-    choose_record_time,
-    infer,
-    infer_type,
-    looks_like_key,
-)
+from quarterlake.domain.inference import Evidence, infer, infer_type
 from quarterlake.processing.dialect import unique_names
 from quarterlake.processing.parsing import stamp_of
 

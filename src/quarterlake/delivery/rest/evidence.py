@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 
 from quarterlake.delivery.rest.answers import CACHED, ReleaseName, cached, cached_text
 from quarterlake.delivery.shelf import OnShelf
-from quarterlake.domain import odcs, strict_yaml
+from quarterlake.domain import strict_yaml
+from quarterlake.domain.odcs_writing import to_yaml
 
 if TYPE_CHECKING:
     from quarterlake.domain.releases import Release
@@ -185,7 +186,7 @@ def get_contract(
     form: Annotated[Literal["json", "yaml"], Query(alias="format", description="How to write it.")] = "json",
 ) -> Response:
     """The contract that the release was made under, as the Open Data Contract Standard (v3.1) has it."""
-    text = odcs.to_yaml(shelf.find(name).build.contract)
+    text = to_yaml(shelf.find(name).build.contract)
     if form == "yaml":
         return cached_text(request, text, "application/yaml")
     return cached(request, _Contract.model_validate(strict_yaml.load(text, "the contract")))
