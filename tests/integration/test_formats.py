@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,6 +20,7 @@ import zstandard
 
 from quarterlake.domain.column_types import ColumnType
 from quarterlake.domain.contract import RESERVED_COLUMNS, Column, Contract
+from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.processing.parser import ParseJob, parse_file
 
 if TYPE_CHECKING:
@@ -59,12 +61,14 @@ def parse(
     columns: dict[str, str],
     *,
     time: str | None = None,
+    reading: Reading = EVIDENCE,
 ) -> Parsed:
     """Parse bytes as a landed file, and read back what was written."""
     raw = folder / "raw"
     raw.write_bytes(data)
     stamp = "2026-01-01T00:00:00+00:00"
-    job = ParseJob("parsed", "landed", NAME, "0" * 64, raw, stamp, contract_of(columns, time))
+    contract = msgspec.structs.replace(contract_of(columns, time), reading=reading)
+    job = ParseJob("parsed", "landed", NAME, "0" * 64, raw, stamp, contract)
     outcome = parse_file(connection, job, folder)
     rows: list[tuple[Any, ...]] = []
     rejects: list[dict[str, Any]] = []

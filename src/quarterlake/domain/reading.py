@@ -1,4 +1,4 @@
-"""What a contract says about how its delimited files are written, in place of what their bytes show."""
+"""What a contract says about how its files are written, in place of what their bytes show."""
 
 import codecs
 from typing import Annotated, Literal
@@ -16,7 +16,7 @@ class Reading(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     `encoding` is a name that Python knows; `delimiter`, `quote` and `escape` are single ASCII characters, `quote` empty for
     none, and `escape` the quote itself where it is doubled. `header` says whether the table begins with one. `preamble` is the number of lines before
     the table, `footer` that of records after it. `repeated_headers` and `tables` keep what looks like a header in the middle, or like
-    another table, as records. Raises ContractError for what cannot be.
+    another table, as records. `records` is the path of the list of records in a JSON file that is one object, its keys parted by dots; empty where the object is the record. Raises ContractError for what cannot be.
     """
 
     encoding: str | None = None
@@ -28,6 +28,7 @@ class Reading(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     footer: _Count | None = None
     repeated_headers: Literal["reject", "keep"] = "reject"
     tables: Literal["first", "all"] = "first"
+    records: str | None = None
 
     def __post_init__(self) -> None:
         if self.encoding is not None:

@@ -8,58 +8,27 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.processing.json_marks import find_marks
-from quarterlake.processing.json_scan import STRING, JsonText, UnevenError, json_text
+from quarterlake.processing.json_scan import JsonText, UnevenError, json_text
+from quarterlake.processing.json_wrappers import (
+    MOST_MEMBERS,
+    Wrapper,
+    array_at,
+    arrays,
+    broken_array,
+    is_of_records,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 _CHUNK = 1 << 20
-_DEPTH = 3
-_TAIL = 1 << 16
-_TRIED = 100
-_MOST = 1000
-"""An object with more fields, or lists in it, than this is no wrapper: what it holds is told by its keys."""
 _LINES, _FEWEST, _NEARLY = 100, 2, 0.9
-_FLAT = rb"(?:" + STRING + rb'|\{[^{}]*+\}|\[[^][]*+\]|[^][{}",\s]++)'
-_AFTER = rb"(?:\s*+,\s*+" + STRING + rb"\s*+:\s*+" + _FLAT + rb")*+\s*+\}\s*+"
-"""Further fields of an object, each flat, and its end."""
-
 _NAME = re.compile(rb"(?!(?:null|true|false)$)[A-Za-z_][\w .-]*+")
 """What a header of one column looks like; what JSON has as a word is none."""
 _LINE_END = re.compile(rb"\}([ \t]*+,?[ \t\r]*+\n[\s,]*+)(?=\{)")
 """What stands between two objects that are on lines of their own."""
-
-_RECORDS = frozenset(
-    {"data", "records", "results", "rows", "value", "values", "entries", "documents", "hits"}
-)
-"""What a list of records is usually called."""
-
-_ABOUT = frozenset(
-    {
-        "count", "counts", "total", "num", "page", "pages", "paging", "pagination", "next", "prev", "previous", "has", "more",
-        "limit", "offset", "size", "meta", "metadata", "status", "success", "ok", "error", "errors", "message", "version",
-        "kind", "links", "link", "cursor", "token", "took", "generated", "exported", "header", "headers", "schema",
-        "response", "result", "body", "payload", "etag", "odata", "context", "request",
-    }
-)  # fmt: skip
-"""Words in the names of what else stands in an object around records: such a field is about them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wrapper:
-    """The array of records in the one object that a file is: its path, place, and what else the object holds."""
-
-    path: str
-    start: int
-    end: int
-    beside: tuple[str, ...]
-
-    def described(self) -> dict[str, str]:
-        """For documents and people."""
-        beside = {"beside them, not read": ", ".join(self.beside)} if self.beside else {}
-        return {"records in": self.path} | beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +46,25 @@ class JsonForm:
         return where | ({kept: ", ".join(self.lists)} if self.lists else {})
 
 
-def form_of_objects(name: str, path: Path) -> JsonForm:
-    """The form of a JSON file that begins with an object; `name` is the file's."""
+def form_of_objects(name: str, path: Path, records: str | None = None) -> JsonForm:
+    """The form of a JSON file that begins with an object; `name` is the file's.
+
+    In a file that is one object, `records` says at which path in it the array of them is, or with nothing that it is the record itself. Raises UnreadableFileError where there is no array.
+    """
     with json_text(path) as text:
         try:
             end = text.end_of(text.start)
         except UnevenError:
-            return _broken(name, text)
+            return _broken(name, text, records)
         lines = b"\n" in text.data[text.start : min(end, text.start + _CHUNK)]
         rest = text.skip_between(end)
         if rest == len(text):
-            return _one_object(name, text, by_line=not lines and b"," not in text.data[end:rest])
+            by_line = not lines and b"," not in text.data[end:rest]
+            return (
+                _one_object(name, text, by_line=by_line)
+                if records is None
+                else _said(name, text, records, by_line=by_line)
+            )
         next_on_line = b"\n" not in text.data[end:rest] and text.data[rest : rest + 1] == b"{"
         if lines or next_on_line or _parted_by_commas(text, end):
             return JsonForm(by_line=False)
@@ -117,28 +94,15 @@ def _is_object(line: bytes) -> bool:
     return bool(found)
 
 
-def unwrapped(path: Path, wrapper: Wrapper) -> Iterator[bytes]:
-    """The file with blanks for all but the wrapped array: every byte and line of it keeps its place."""
-    with json_text(path) as text:
-        yield from _blanks(text, 0, wrapper.start)
-        for at in range(wrapper.start, wrapper.end, _CHUNK):
-            yield text.data[at : min(at + _CHUNK, wrapper.end)]
-        yield from _blanks(text, wrapper.end, len(text))
-
-
-def _blanks(text: JsonText, start: int, end: int) -> Iterator[bytes]:
-    for at in range(start, end, _CHUNK):
-        yield re.sub(rb"[^\r\n]", b" ", text.data[at : min(at + _CHUNK, end)])
-
-
-def _broken(name: str, text: JsonText) -> JsonForm:
+def _broken(name: str, text: JsonText, records: str | None) -> JsonForm:
     """The form of a text whose first object does not end."""
     lines = text.data[text.start : text.start + _CHUNK].splitlines()
     filled = [stripped for line in lines if (stripped := line.strip())]
     whole = sum(line.startswith(b"{") and line.endswith(b"}") for line in filled)
     if len(filled) > 1 and 2 * whole >= len(filled):
         return JsonForm(by_line=True)
-    if wrapper := _broken_array(name, text, text.start, (), []):
+    wrapper = broken_array(text, text.start, (), [])
+    if wrapper and (is_of_records(name, wrapper) if records is None else wrapper.path == records):
         return JsonForm(by_line=False, wrapper=wrapper)
     if len(filled) > 1:
         return JsonForm(by_line=False)
@@ -160,91 +124,29 @@ def _marked(text: JsonText, at: int) -> bool:
     return next(find_marks(text, array=False).places(text, at), None) is not None
 
 
-def _broken_array(
-    name: str, text: JsonText, at: int, path: tuple[str, ...], beside: list[str]
-) -> Wrapper | None:
-    """The array of records in an object that does not end, where it is what does not."""
-    at += 1
-    while found := text.key_at(at):
-        key, start = found
-        here = (*path, key)
-        try:
-            at = text.end_of(start)
-        except UnevenError:
-            break
-        beside.append(".".join(here))
-    else:
-        return None
-    if text.data[start : start + 1] == b"{" and len(here) < _DEPTH:
-        return _broken_array(name, text, start, here, beside)
-    inner = text.skip_space(start + 1)
-    if text.data[start : start + 1] != b"[" or text.data[inner : inner + 1] != b"{":
-        return None
-    array = Wrapper(".".join(here), start, _end_of_broken(text, len(here)), tuple(beside))
-    return array if _is_of_records(name, array) else None
-
-
-def _end_of_broken(text: JsonText, depth: int) -> int:
-    """The place after the bracket of a broken array in so many objects: all after it closes those; the text's end if it was cut off."""
-    start = max(0, len(text) - _TAIL)
-    tail = text.data[start:]
-    rest = re.compile(rb"(?:" + _AFTER + rb"){%d}" % depth)
-    end, at = len(text), len(tail)
-    for _ in range(_TRIED):
-        at = tail.rfind(b"]", 0, at)
-        if at < 0:
-            break
-        if rest.fullmatch(tail, at + 1):
-            end = start + at + 1
-    return end
+def _said(name: str, text: JsonText, records: str, *, by_line: bool) -> JsonForm:
+    """The form of one object whose records are at a path that a contract says."""
+    if not records:
+        return JsonForm(by_line)
+    try:
+        found = array_at(text, text.start, records, "")
+    except UnevenError:
+        found = None
+    if found is None:
+        raise UnreadableFileError(
+            f"{name} has no list at {records}, where its contract says that the records are (quarterlake.reading, records). "
+            "Send it again, or correct the contract."
+        )
+    return JsonForm(by_line, found)
 
 
 def _one_object(name: str, text: JsonText, *, by_line: bool) -> JsonForm:
-    found = list(islice(_arrays(text, text.start, (), ()), _MOST + 1))
-    if not 0 < len(found) <= _MOST:
+    found = list(islice(arrays(text, text.start, (), ()), MOST_MEMBERS + 1))
+    if not 0 < len(found) <= MOST_MEMBERS:
         return JsonForm(by_line)
-    fitting = [array for array in found if _is_of_records(name, array)]
+    fitting = [array for array in found if is_of_records(name, array)]
     if len(fitting) != 1:
         return JsonForm(by_line, lists=tuple(array.path for array in found))
     others = tuple(array.path for array in found if array is not fitting[0])
     beside = tuple(other for other in fitting[0].beside if other not in others)
     return JsonForm(by_line, replace(fitting[0], beside=beside), others)
-
-
-def _arrays(
-    text: JsonText, at: int, path: tuple[str, ...], around: tuple[tuple[tuple[str, ...], int], ...]
-) -> Iterator[Wrapper]:
-    """The arrays of objects in an object, and in the objects in it; `around` has the fields of each object around, and which one this is in."""
-    try:
-        members = list(islice(text.members(at), _MOST + 1))
-    except UnevenError:
-        return
-    if len(members) > _MOST:
-        return
-    names = tuple(".".join((*path, member.key)) for member in members)
-    for number, member in enumerate(members):
-        first = text.data[member.start : member.start + 1]
-        here, places = (*path, member.key), (*around, (names, number))
-        if first == b"[":
-            inner = text.skip_space(member.start + 1)
-            if text.data[inner : inner + 1] in (b"{", b"]"):
-                yield Wrapper(".".join(here), member.start, member.end, _others(places))
-        elif first == b"{" and len(here) < _DEPTH:
-            yield from _arrays(text, member.start, here, places)
-
-
-def _others(places: tuple[tuple[tuple[str, ...], int], ...]) -> tuple[str, ...]:
-    return tuple(name for names, own in places for n, name in enumerate(names) if n != own)
-
-
-def _is_of_records(name: str, array: Wrapper) -> bool:
-    """Whether an array is what the file is about: by its name, or since all beside it is about it."""
-    key = array.path.rsplit(".", 1)[-1].casefold()
-    if key in _RECORDS or key in re.split(r"[^a-z]+", name.casefold()):
-        return True
-    return all(_is_about(other) for other in array.beside)
-
-
-def _is_about(path: str) -> bool:
-    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", path.rsplit(".", 1)[-1])
-    return any(word.casefold() in _ABOUT for word in words)

@@ -20,7 +20,8 @@ import zstandard
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.processing.encodings import Encoding, Recoding, find_encoding
-from quarterlake.processing.json_forms import form_of_objects, goes_on_in_objects, unwrapped
+from quarterlake.processing.json_forms import form_of_objects, goes_on_in_objects
+from quarterlake.processing.json_wrappers import unwrapped
 from quarterlake.processing.markup import markup_of
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class PlainSource:
 def plain_source(name: str, path: Path, scratch: Path, reading: Reading = EVIDENCE) -> Iterator[PlainSource]:
     """The file at `path` as plain bytes; what had to be decompressed or re-encoded lies in `scratch` meanwhile.
 
-    `reading` may say its encoding. Constant memory. Raises UnreadableFileError for a file that is empty, cut off, broken or binary.
+    `reading` may say its encoding, and where in a JSON object the records are. Constant memory. Raises UnreadableFileError for a file that is empty, cut off, broken or binary, or without a list there.
     """
     with ExitStack() as cleanup:
         start = _start(path)
@@ -114,7 +115,7 @@ def plain_source(name: str, path: Path, scratch: Path, reading: Reading = EVIDEN
         if form in {Format.NDJSON, Format.JSON_ARRAY} and start.startswith(codecs.BOM_UTF8):
             path = cleanup.enter_context(_written(_without_mark(path), scratch))
         if form is Format.NDJSON and not broken_first:
-            found = form_of_objects(name, path)
+            found = form_of_objects(name, path, reading.records)
             said = found.described()
             if found.wrapper is not None:
                 form = Format.JSON_ARRAY
