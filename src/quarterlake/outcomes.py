@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from quarterlake.domain.completeness import Completeness
     from quarterlake.domain.contract import Contract
     from quarterlake.domain.drift import FileDrift
+    from quarterlake.domain.errors import QuarterlakeError
     from quarterlake.domain.ledger import FileEntry
     from quarterlake.domain.periods import Period
     from quarterlake.domain.profiles import RejectCount
@@ -32,7 +33,7 @@ class DatasetOutcome:
     `refused` names the files that could not be read, `drift` where files left the contract; `published` are releases that this
     run made, `current` those that stood already; `stopped` are periods whose gates said no, `stale` those whose release no build replaces though its records changed;
     `outdated` are periods whose release was made from other records than those of now, `due` complete ones without any, `released` those that have one; `records_by_month` counts the accepted, `rejects` the others by file and reason;
-    `landing` numbers the newest landing that was looked at.
+    `landing` numbers the newest landing that was looked at. `failed` is why it came to nothing.
     """
 
     dataset: str
@@ -55,8 +56,9 @@ class DatasetOutcome:
     records_by_month: dict[str, int] = field(default_factory=dict)
     rejects: tuple[RejectCount, ...] = ()
     landing: int = 0
+    failed: QuarterlakeError | None = None
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing was refused, stopped, stale or absent."""
-        return not (self.refused or self.stopped or self.absent or self.stale)
+        """Whether it did not fail, and nothing was refused, stopped, stale or absent."""
+        return not (self.failed or self.refused or self.stopped or self.absent or self.stale)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from quarterlake.domain.completeness import Completeness, assess
 from quarterlake.domain.contract import Contract, fingerprint
-from quarterlake.domain.errors import UsageError
+from quarterlake.domain.errors import EngineMemoryError, TerminalError, UsageError
 from quarterlake.domain.landings import Landing, resolve
 from quarterlake.domain.periods import Period
 from quarterlake.domain.progress import Progress, Silence
@@ -39,7 +39,7 @@ from quarterlake.publishing.publish import finish_claims, publish
 from quarterlake.publishing.releases import current_release, current_releases, previous_release
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -149,6 +149,21 @@ class Pipeline:
                 raise UsageError(
                     f"{period.name} is a {period.kind}, but a release holds a {self.settings.publish} (QUARTERLAKE_PUBLISH_PERIOD)."
                 )
+
+    def each(self, wishes: Wishes, stage: Callable[[str], DatasetOutcome]) -> list[DatasetOutcome]:
+        """What a stage comes to for every data set that is asked for: what is wrong with one keeps no other from it.
+
+        Raises the error of the only one, and at once where the environment failed, which would fail the others too.
+        """
+        names, outcomes = self.chosen(wishes), list[DatasetOutcome]()
+        for name in names:
+            try:
+                outcomes.append(stage(name))
+            except (TerminalError, EngineMemoryError) as failed:
+                if len(names) == 1:
+                    raise
+                outcomes.append(DatasetOutcome(name, failed=failed))
+        return outcomes
 
     # After each stage the data set's outlook is left beside the releases.
 

@@ -65,6 +65,7 @@ def run_document(
             {
                 "dataset": outcome.dataset,
                 "totals": totals(outcome.entries),
+                "failed": None if outcome.failed is None else str(outcome.failed),
                 "refused": outcome.refused,
                 "drift": [drift.text for drift in outcome.drift],
                 "drift_details": outcome.drift,
@@ -91,7 +92,7 @@ def run_document(
 
 
 def is_clean(ingested: IngestReport | None, outcomes: Sequence[DatasetOutcome]) -> bool:
-    """Whether no file was refused, no gate said no, and no period was stale or absent."""
+    """Whether no data set failed, no file was refused, no gate said no, and no period was stale or absent."""
     return (ingested is None or not ingested.refused) and all(outcome.is_clean for outcome in outcomes)
 
 
@@ -99,6 +100,7 @@ def complaints(ingested: IngestReport | None, outcomes: Sequence[DatasetOutcome]
     """Why a run is not clean, a line each."""
     lines = [f"{source}: {why}" for source, why in (ingested.refused if ingested else {}).items()]
     for outcome in outcomes:
+        lines += [f"{outcome.dataset}: {outcome.failed}"] if outcome.failed else []
         lines += outcome.refused.values()
         for report in outcome.reports:
             lines += [

@@ -445,6 +445,32 @@ def test_a_broken_contract_gives_two_and_is_named(desk: Desk, content: bytes) ->
     one_line(desk.ql("run", "source"), 2, "contracts/sales.odcs.yaml")
 
 
+@pytest.mark.parametrize("wrong", ["contract", "sql"])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_is_wrong_with_a_data_set_keeps_no_other_from_its_release(
+    blank: Desk, wrong: str, *, as_json: bool
+) -> None:
+    for month in MONTHS:
+        for name in ("broken", "sales"):
+            blank.put(f"{name}/{name}_{month}.csv", csv_text(sales(month, 20)))
+    file = "contracts/broken.odcs.yaml" if wrong == "contract" else "aggregates/broken/mine.sql"
+    (blank.root / file).parent.mkdir(parents=True)
+    (blank.root / file).write_text("selec [")
+    done = blank.ql("run", "source", *["--json"] * as_json)
+    assert done.code == 2
+    if as_json:
+        document = json.loads(done.out)
+        broken, whole = document["datasets"]
+        assert file in broken["failed"]
+        assert (whole["failed"], whole["published"]) == (None, ["sales@2025-Q1.1"])
+    else:
+        assert "broken: FAILED: " in done.out
+        assert file in done.out
+        assert "sales@2025-Q1.1  summary" in done.out
+    (blank.root / file).unlink()
+    assert blank.ql("run", "source").code == 0
+
+
 @pytest.mark.parametrize(
     "sql", [b"selec 1 frm", b"select nope from sales", b"", b"\xff", b"select now() from sales"]
 )

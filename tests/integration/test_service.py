@@ -175,6 +175,20 @@ def test_bad_data_is_refused_by_name(scene: Scene) -> None:
         assert "2031-Q1: no record" in absent["message"]
 
 
+def test_a_data_set_that_cannot_be_processed_keeps_no_other_from_it(scene: Scene) -> None:
+    other = Scene(scene.root, scene.target, "broken")
+    other.put("broken_2026-01.csv", sales("2026-01"))
+    other.declare("no contract")
+    with serving("ingestion", scene) as ingestion:
+        ingestion.run("ingest")
+    with serving("processing", scene) as processing:
+        last = processing.run("curate")[-1]
+    assert (last["event"], last["error"]) == ("refused", "Refused")
+    assert "broken.odcs.yaml" in last["message"]
+    done = {held["dataset"]: held["records_by_month"] for held in last["result"]["datasets"]}
+    assert (done["broken"], sorted(done["sales"])) == ({}, ["2026-01", "2026-02", "2026-03"])
+
+
 def test_a_store_that_is_away_is_a_reason_to_try_again(scene: Scene, s3_server: S3Server) -> None:
     away = {**s3_server.environment, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
     scene.target = LakeTarget("s3://lakes/away", environment=away)

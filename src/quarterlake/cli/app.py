@@ -84,7 +84,7 @@ def run(
         wanted = wishes(dataset, period, allow_incomplete=allow_incomplete)
         pipeline.check_wishes(wanted, source)
         ingested = pipeline.ingest(source, archive)
-        outcomes = [pipeline.publish(name, wanted) for name in pipeline.chosen(wanted)]
+        outcomes = pipeline.each(wanted, lambda name: pipeline.publish(name, wanted))
         notes = pipeline.notes()
     raise typer.Exit(report_run(ingested, outcomes, pipeline.settings, notes, as_json=json))
 
@@ -123,7 +123,7 @@ def process(
 
     with opened(lake, contracts, aggregates, engine) as pipeline:
         wanted = wishes(dataset, period, allow_incomplete=False)
-        outcomes = [pipeline.process(name, wanted) for name in pipeline.chosen(wanted)]
+        outcomes = pipeline.each(wanted, lambda name: pipeline.process(name, wanted))
         notes = pipeline.notes()
     raise typer.Exit(report_run(None, outcomes, pipeline.settings, notes, as_json=json))
 
@@ -145,7 +145,7 @@ def validate(
 
     with opened(lake, contracts, aggregates, engine) as pipeline:
         wanted = wishes(dataset, period, allow_incomplete=allow_incomplete)
-        outcomes = [pipeline.validate(name, wanted) for name in pipeline.chosen(wanted)]
+        outcomes = pipeline.each(wanted, lambda name: pipeline.validate(name, wanted))
         notes = pipeline.notes()
     raise typer.Exit(report_run(None, outcomes, pipeline.settings, notes, as_json=json))
 
@@ -167,7 +167,7 @@ def publish(
 
     with opened(lake, contracts, aggregates, engine) as pipeline:
         wanted = wishes(dataset, period, allow_incomplete=allow_incomplete)
-        outcomes = [pipeline.publish(name, wanted) for name in pipeline.chosen(wanted)]
+        outcomes = pipeline.each(wanted, lambda name: pipeline.publish(name, wanted))
         notes = pipeline.notes()
     raise typer.Exit(report_run(None, outcomes, pipeline.settings, notes, as_json=json))
 

@@ -31,12 +31,13 @@ def report_run(
     *,
     as_json: bool,
 ) -> int:
-    """Print what a run did, and notes; return its exit code, 1 where a file was refused, a gate said no, or a period was not there."""
+    """Print what a run did, and notes; return its exit code: 1 where a file was refused, a gate said no, or a period was not there; what a data set failed with."""
     if as_json:
         print_json(run_document(ingested, outcomes, settings, notes))
     else:
         _print_run(ingested, outcomes, settings, notes)
-    return 0 if is_clean(ingested, outcomes) else 1
+    failed = [outcome.failed.exit_code for outcome in outcomes if outcome.failed]
+    return max([0 if is_clean(ingested, outcomes) else 1, *failed])
 
 
 def _print_run(
@@ -89,6 +90,9 @@ def _print_ingest(ingested: IngestReport) -> None:
 
 
 def _print_outcome(outcome: DatasetOutcome, settings: Settings) -> None:
+    if outcome.failed is not None:
+        _list(f"{outcome.dataset}: FAILED", [str(outcome.failed)], indent="")
+        return
     sums = totals(outcome.entries)
     print(
         f"{outcome.dataset}: {count_of(sums['records'], 'record')} = {sums['accepted']:,} accepted + {sums['rejected']:,} rejected + {sums['superseded']:,} superseded"

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from quarterlake.domain.errors import QuarterlakeError, TerminalError
+from quarterlake.domain.errors import QuarterlakeError, TerminalError, TransientError
 from quarterlake.domain.periods import Period
-from quarterlake.outcomes import Wishes
+from quarterlake.outcomes import DatasetOutcome, Wishes
 from quarterlake.pipeline import Pipeline
 from quarterlake.run_document import complaints, is_clean, run_document
 from quarterlake.settings import read_settings
@@ -104,7 +104,8 @@ def work(order: Order) -> None:
             emit("refused", error="Refused", message="; ".join(why[:_LISTED] + more), result=document)
 
 
-def _perform(pipeline: Pipeline, order: Order) -> tuple[Any, list[Any]]:
+def _perform(pipeline: Pipeline, order: Order) -> tuple[Any, list[DatasetOutcome]]:
+    """What a run landed, and its outcomes. Raises what one of them failed with where the same run may succeed later."""
     if order.stage == "ingest":
         return pipeline.ingest(pipeline.settings.source), []
     wishes = Wishes(
@@ -112,16 +113,23 @@ def _perform(pipeline: Pipeline, order: Order) -> tuple[Any, list[Any]]:
         (Period.parse(order.period),) if order.period and order.stage != "curate" else (),
         order.allow_incomplete,
     )
-    names = pipeline.chosen(wishes)
-    match order.stage:
-        case "curate":
-            return None, [pipeline.curate(name) for name in names]
-        case "process":
-            return None, [pipeline.process(name, wishes) for name in names]
-        case "validate":
-            return None, [pipeline.validate(name, wishes) for name in names]
-        case _:
-            return None, [pipeline.publish(name, wishes) for name in names]
+
+    def perform(dataset: str) -> DatasetOutcome:
+        match order.stage:
+            case "curate":
+                return pipeline.curate(dataset)
+            case "process":
+                return pipeline.process(dataset, wishes)
+            case "validate":
+                return pipeline.validate(dataset, wishes)
+            case _:
+                return pipeline.publish(dataset, wishes)
+
+    outcomes = pipeline.each(wishes, perform)
+    for outcome in outcomes:
+        if isinstance(outcome.failed, TransientError):
+            raise outcome.failed
+    return None, outcomes
 
 
 def _cancel(_number: int, _frame: FrameType | None) -> None:
