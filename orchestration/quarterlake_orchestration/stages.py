@@ -120,13 +120,14 @@ def all_accepted(done: dict[str, Any]) -> None:
 
 @task
 def datasets_of(period: str) -> list[str]:
-    """The data sets that hold records of a publish period."""
+    """The data sets that hold records of a publish period, and those of which that cannot be told."""
     settings = read_settings()
     result, _ = _run("curate")  # a data set at fault is refused by name when it is processed
     return [
         held["dataset"]
         for held in result["datasets"]
-        if any(publish_period(month, settings.publish) == period for month in held["records_by_month"])
+        if held["failed"]
+        or any(publish_period(month, settings.publish) == period for month in held["records_by_month"])
     ]
 
 

@@ -22,7 +22,7 @@ INGESTED |= {"corrections": [], "duplicates": {}, "unfinished": []}
 
 
 def dataset(name: str, *months: str, **more: Any) -> dict[str, Any]:
-    empty: dict[str, Any] = {"waiting": {}, "outdated": [], "due": [], "released": []}
+    empty: dict[str, Any] = {"failed": None, "waiting": {}, "outdated": [], "due": [], "released": []}
     return {"dataset": name, "records_by_month": dict.fromkeys(months, 7), **empty, **more}
 
 
@@ -69,6 +69,14 @@ def test_a_bad_file_does_not_keep_the_others_from_landing_and_fails_by_name(
     with pytest.raises(RefusedError, match=r"a/bad\.csv: no table"):
         run(service, monkeypatch, stages.all_accepted, curated)
     assert run(service, monkeypatch, stages.datasets_of, "2026-Q1") == ["b"]
+
+
+def test_a_data_set_that_fails_as_a_whole_is_processed_to_fail_by_name(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = [dataset("a", failed="a.odcs.yaml is no YAML"), dataset("b", "2026-01"), dataset("c", "2026-05")]
+    service.answer = answering("refused", datasets=held)
+    assert run(service, monkeypatch, stages.datasets_of, "2026-Q1") == ["a", "b"]
 
 
 def test_what_the_ingestion_refuses_fails_by_name_once_the_rest_is_curated(
