@@ -61,7 +61,9 @@ def _rows(pipeline: Pipeline, held: Known, contract: Contract, lacking: Counter[
             continue
         with ExitStack() as stack:
             [raw] = stack.enter_context(pipeline.lake.raw.local([manifest.key]))
-            show = stack.enter_context(cutter(manifest, raw, scratch, contract, parsed))
+            show = stack.enter_context(
+                cutter(manifest, raw, scratch, contract, parsed, pipeline.settings.memory)
+            )
             placed = _placed(pipeline, manifest, parsed, stood_for.get(manifest.sequence, ()), lacking)
             while batch := list(islice(placed, _AT_ONCE)):
                 shown = show([reject for reject, _ in batch])

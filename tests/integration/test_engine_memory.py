@@ -10,11 +10,16 @@ import pytest
 
 from quarterlake.domain.column_types import INT64
 from quarterlake.domain.errors import EngineMemoryError
+from quarterlake.domain.reading import EVIDENCE
+from quarterlake.exporting import export
 from quarterlake.processing.engines.duckdb_connections import Connections
 from quarterlake.processing.engines.turns import Turns
 from quarterlake.processing.faults import environment_faults
+from quarterlake.processing.inspecting import inspect_path
 from quarterlake.processing.samples import sample_file
 from quarterlake.processing.sql import parquet_options, rows
+from tests.integration.conftest import LakeTarget
+from tests.integration.lakes import Scene
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +38,11 @@ def opened_connections(tmp_path: Path) -> Iterator[Connections]:
     opened = Connections(lambda: tmp_path, memory=LITTLE, threads=2)
     yield opened
     opened.close()
+
+
+@pytest.fixture(name="scene")
+def made_scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path, LakeTarget(str(tmp_path / "lake")))
 
 
 @pytest.fixture(name="wide")
@@ -55,6 +65,20 @@ def test_wide_records_are_read_with_one_thread_where_two_take_too_much(
     assert connections.sparing(sampled) == 100
     assert tried == [2, 1]
     assert rows(connections.shared(), THREADS) == [(2,)]
+
+
+def test_wide_files_are_inspected_run_and_their_rejects_exported_in_little_memory(
+    wide: Path, scene: Scene, tmp_path: Path
+) -> None:
+    with wide.open("a") as file:
+        file.write('{"field0": 1, "field1": }\n')
+    found = inspect_path(wide, EVIDENCE, first=1, memory=LITTLE, threads=2)
+    assert (found.records, found.reject_counts) == (RECORDS + 1, {"not a JSON object": 1})
+    scene.environment |= {"QUARTERLAKE_MEMORY": LITTLE, "QUARTERLAKE_THREADS": "2"}
+    scene.put("sales_2026-01.json", wide.read_bytes())
+    scene.run()
+    with scene.pipeline() as pipeline:
+        assert export(pipeline, "sales", tmp_path / "rejects.csv").rejects == 1
 
 
 def test_what_one_thread_cannot_hold_either_is_said(connections: Connections, tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from quarterlake.domain.reading import EVIDENCE
 from quarterlake.processing.inspecting import inspect_path
-from quarterlake.processing.json_anew import one_a_line
+from quarterlake.processing.json_anew import is_whole, one_a_line
 from quarterlake.processing.json_forms import form_of_objects
 from quarterlake.processing.json_marks import Marks, find_marks
 from quarterlake.processing.json_pieces import pieces
@@ -480,6 +480,7 @@ BITS = [
     b'"b"',
     b"\n  {",
     b"}, {",
+    b'{"a{"',
 ]
 
 
@@ -488,6 +489,7 @@ BITS = [
     data=st.lists(st.sampled_from(BITS), min_size=1, max_size=40).map(b"".join),
     first=st.sampled_from([b"[", b'[{"a": 0},', b'{"a": 0}', b'[\n  {"a": 0},\n  {"a": 1},']),
 )
+@example(data=b'x{"a{"a{": 3},{"a{": 4}]', first=b'[{"a": 0},')
 def test_whatever_is_broken_two_codes_count_the_same_records(
     tmp_path: Path, data: bytes, first: bytes
 ) -> None:
@@ -497,7 +499,13 @@ def test_whatever_is_broken_two_codes_count_the_same_records(
     array = first.startswith(b"[")
     with json_text(path) as text:
         marks = find_marks(text, array=array)
-        for each in (marks, Marks(array), Marks(array, indent=b""), Marks(array, key=b'{"a"')):
+        for each in (
+            marks,
+            Marks(array),
+            Marks(array, indent=b""),
+            Marks(array, key=b'{"a"'),
+            Marks(array, key=b'{"a{"'),
+        ):
             found = list(pieces(text, each))
             assert count_broken_json(path, each) == len(found)
             ends = [0, *(piece.end for piece in found)]
@@ -529,7 +537,10 @@ def test_two_counts_and_the_places_agree(
         path.write_bytes(data)
         assert count(io.BytesIO(data), chunk_bytes=chunk) == len(values)
         marks = Marks(array=joined.startswith("["))
-        assert [json.loads(line) for line in one_a_line(path, marks)] == values
+        with json_text(path) as text:
+            assert is_whole(text)
+            assert [json.loads(line) for line in one_a_line(text, None)] == values
+            assert [json.loads(line) for line in one_a_line(text, marks)] == values
         assert count_broken_json(path, marks) == len(values)
         places = locate_json(path, range(len(values)))
         assert [places[n].raw for n in range(len(values))] == texts

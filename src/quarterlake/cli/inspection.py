@@ -43,11 +43,20 @@ def inspect(
 ) -> None:
     """How a file would be read and why, its first records, and what would be rejected; nothing is landed."""
     from quarterlake.processing.inspecting import inspect_path
+    from quarterlake.settings import read_settings
 
     if not file.is_file():
         raise UsageError(f"{file} is no file. Name one that is there.")
     held = _contract(contract)
-    found = inspect_path(file, _reading(held, setting or []), first=records, contract=held)
+    settings = read_settings()
+    found = inspect_path(
+        file,
+        _reading(held, setting or []),
+        first=records,
+        contract=held,
+        memory=settings.memory,
+        threads=settings.threads,
+    )
     if json:
         print_json(msgspec.to_builtins(found))
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -12,11 +12,11 @@ from quarterlake.domain.errors import AggregateError
 from quarterlake.domain.releases import AggregateColumn
 from quarterlake.processing import summary_sql
 from quarterlake.processing.published_sql import published_query
-from quarterlake.processing.sql import identifier, literal, parquet, rows
+from quarterlake.processing.sql import identifier, literal, one_thread, parquet, rows
 from quarterlake.processing.sql_dialects import DUCKDB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
@@ -160,17 +160,6 @@ def columns_of(connection: DuckDBPyConnection, path: Path) -> tuple[AggregateCol
 def delta_type(kind: str) -> str:
     """A DuckDB type as Delta Lake names it; KeyError for one that is never written."""
     return kind.lower() if kind.startswith("DECIMAL(") else _DELTA_TYPES[kind]
-
-
-@contextmanager
-def one_thread(connection: DuckDBPyConnection) -> Iterator[None]:
-    """While it lasts, the connection runs on one thread: rows are then aggregated in the order in which they are stored."""
-    threads = rows(connection, "SELECT current_setting('threads')")[0][0]
-    connection.execute("SET threads = 1")
-    try:
-        yield
-    finally:
-        connection.execute(f"SET threads = {threads}")
 
 
 def _memory_limit(connection: DuckDBPyConnection) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from quarterlake.domain.errors import DiskFullError, EngineMemoryError, MisreadError
+from quarterlake.processing.cutting import TOO_LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 _HERE = "\0"
 _QUOTED = re.compile(r"""(?<!\w)'.*'(?!\w)|".*\"""")
-OVERLONG_OBJECT = "a record is longer than the reader takes"
-"""What a MisreadError says of JSON that holds one."""
 _NO_ROOM = ("no space left", "disk quota", "could not write", "file too large")
 
 
@@ -67,7 +66,7 @@ def reading(name: str, path: Path) -> Iterator[None]:
         raise
     except duckdb.Error as fault:
         if "maximum_object_size" in str(fault):
-            raise MisreadError(f"{name} cannot be read: {OVERLONG_OBJECT}.", OVERLONG_OBJECT) from fault
+            raise MisreadError(f"{name} cannot be read: it has {TOO_LONG}.", TOO_LONG) from fault
         # What it quotes beside the file's name may be a value, and errors are shown to those who may not see any.
         said = _first_line(fault).replace(f'"{path}"', _HERE).replace(str(path), _HERE)
         said = _QUOTED.sub('"…"', said).replace(_HERE, name)

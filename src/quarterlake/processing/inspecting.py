@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import duckdb
 import msgspec
 
 from quarterlake.domain.column_types import STRING
@@ -15,6 +15,7 @@ from quarterlake.domain.contract import Column, Contract
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.naming import timestamp_in
 from quarterlake.processing.drafts import contract_of, refined
+from quarterlake.processing.engines.duckdb_connections import DEFAULT_MEMORY, Connections
 from quarterlake.processing.faults import environment_faults
 from quarterlake.processing.faults import reading as reading_of
 from quarterlake.processing.parser import ParseJob, ParseOutcome, parse_file
@@ -27,6 +28,7 @@ from quarterlake.processing.sql import identifier, literal, parquet, rows
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import duckdb
     from duckdb import DuckDBPyConnection
 
     from quarterlake.domain.inference import Evidence
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 _ANY_TIME = "2000-01-01T00:00:00+00:00"
 _FOLDED = "column {}"
 _WHY = "why "
-_MEMORY = "400MB"
 _SAMPLED = 2_000
 
 
@@ -148,17 +149,27 @@ def _time_of(contract: Contract, name: str) -> dict[str, str]:
     return {"record time": "none, so that a run refuses the file: no column and not its name gives one"}
 
 
-def inspect_path(path: Path, reading: Reading, *, first: int, contract: Contract | None = None) -> Inspection:
+def inspect_path(
+    path: Path,
+    reading: Reading,
+    *,
+    first: int,
+    contract: Contract | None = None,
+    memory: str = DEFAULT_MEMORY,
+    threads: int | None = None,
+) -> Inspection:
     """Inspect a file with an engine of its own. Raises UnreadableFileError as `inspect_file` does."""
-    with (
-        TemporaryDirectory(prefix="quarterlake-inspect-") as scratch,
-        duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": scratch}) as connection,
-    ):
-        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-        with environment_faults(Path(scratch)):
-            return inspect_file(
-                connection, path.name, path, Path(scratch), reading, first=first, contract=contract
-            )
+    with TemporaryDirectory(prefix="quarterlake-inspect-") as folder:
+        scratch = Path(folder)
+
+        def inspected(connection: duckdb.DuckDBPyConnection) -> Inspection:
+            with environment_faults(scratch):
+                return inspect_file(
+                    connection, path.name, path, scratch, reading, first=first, contract=contract
+                )
+
+        with closing(Connections(lambda: scratch, memory=memory, threads=threads)) as connections:
+            return connections.sparing(inspected)
 
 
 def _said(contract: Contract) -> dict[str, ColumnReading]:

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from quarterlake.processing.cutting import TOO_LONG
-from quarterlake.processing.json_anew import LONGEST, OVERLONG
+from quarterlake.processing.json_anew import LONGEST_JSON, OVERLONG
 from quarterlake.processing.record_search import RAW_BYTES
 from quarterlake.processing.sources import Format
 
@@ -27,6 +27,8 @@ HALF = "an escape for half a character (a lone surrogate)"
 """The reason for which such a record is rejected."""
 
 _MAY_BE = re.compile(r"\\u[dD][89a-fA-F]")
+_LOOKED_AT = 1 << 20
+"""A record of more bytes is not taken apart in Python, which would take many times as much memory."""
 _WIDEST = 4
 """A character has at most so many bytes."""
 
@@ -60,10 +62,10 @@ def record_faults(source: PlainSource) -> Iterator[Callable[[int, Location], str
             text = place.raw
             if len(text) >= RAW_BYTES // _WIDEST:
                 line = lines.at(place.byte_offset) if by_line else lines.numbered(ordinal)
-                if line == OVERLONG or len(line) > LONGEST:
+                if line == OVERLONG or len(line) > LONGEST_JSON:
                     return TOO_LONG
-                text = line.decode(errors="replace").strip()
-            return HALF if is_halved(text) else None
+                text = line[: _LOOKED_AT + 1].decode(errors="replace").strip()
+            return HALF if len(text) <= _LOOKED_AT and is_halved(text) else None
 
         yield fault_of
 
@@ -76,7 +78,7 @@ class _Lines:
     def at(self, offset: int) -> bytes:
         """The line from an offset on, or its beginning where it is too long."""
         self._file.seek(offset)
-        return self._file.readline(LONGEST + 1)
+        return self._file.readline(LONGEST_JSON + 1)
 
     def numbered(self, number: int) -> bytes:
         """A line by its number; each is asked for after those before it."""

@@ -60,7 +60,7 @@ class Marks:
         stop, at = len(text) if stop is None else stop, start
         # Not `finditer`: what was not run to its end would keep the file mapped.
         while found := self._pattern.search(text.data, at, stop):
-            at = found.end()
+            at = found.end() if self.key is None else found.start() + 1
             if self.key is None:
                 yield at
             elif _BESIDE.search(text.data[max(start, found.start() - MARK_SPACE - 1) : found.start()]):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
-
-import duckdb
 
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.reading import EVIDENCE
 from quarterlake.processing.cutting import fields
 from quarterlake.processing.drift import match_columns
+from quarterlake.processing.engines.duckdb_connections import Connections
 from quarterlake.processing.faults import environment_faults
 from quarterlake.processing.faults import reading as as_misread
 from quarterlake.processing.parser import local_times
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
     from quarterlake.processing.dialect import Dialect
     from quarterlake.processing.rejects import Reject
 
-_MEMORY = "400MB"
-_THREADS = 4
-
 
 class Shown(NamedTuple):
     """A reject's raw text, whole where it can be, and its cells by the contract's columns; empty ones may be left out.
@@ -48,12 +44,12 @@ class Shown(NamedTuple):
 
 @contextmanager
 def cutter(
-    manifest: Manifest, raw: Path, scratch: Path, contract: Contract, parsed: ParsedFile
+    manifest: Manifest, raw: Path, scratch: Path, contract: Contract, parsed: ParsedFile, memory: str
 ) -> Iterator[Callable[[Sequence[Reject]], list[Shown]]]:
-    """A function from some rejects of one landed file, in the file's order, to what is shown of them."""
+    """A function from some rejects of one landed file, in the file's order, to what is shown of them; it needs no more than so much memory."""
     with ExitStack() as stack:
         try:
-            show = _shows(stack, manifest, raw, scratch, contract, parsed)
+            show = _shows(stack, manifest, raw, scratch, contract, parsed, memory)
         except UnreadableFileError:
             show = _only_raw
         yield show
@@ -64,20 +60,22 @@ def _only_raw(rejects: Sequence[Reject]) -> list[Shown]:
 
 
 def _shows(
-    stack: ExitStack, manifest: Manifest, raw: Path, scratch: Path, contract: Contract, parsed: ParsedFile
+    stack: ExitStack,
+    manifest: Manifest,
+    raw: Path,
+    scratch: Path,
+    contract: Contract,
+    parsed: ParsedFile,
+    memory: str,
 ) -> Callable[[Sequence[Reject]], list[Shown]]:
     """The function, for a file read as the parser reads it; what it needs lasts as long as the stack."""
     reading = EVIDENCE if manifest.replay else contract.reading
     stack.enter_context(environment_faults(scratch))
     path = stack.enter_context(readable(manifest, raw, (), scratch))
     source = stack.enter_context(plain_source(manifest.source, path, scratch, reading))
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": _MEMORY,
-        "temp_directory": str(scratch),
-        "threads": _THREADS,
-    }
-    connection = stack.enter_context(duckdb.connect(config=config))
-    connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+    # With one thread, since each holds a share of wide records in memory.
+    connections = stack.enter_context(closing(Connections(lambda: scratch, memory=memory, threads=1)))
+    connection = connections.shared()
     names = [column.source for column in contract.columns]
     with as_misread(manifest.source, source.path):
         relation = relation_of(connection, source, names, reading)

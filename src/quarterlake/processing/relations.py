@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from quarterlake.domain.errors import MisreadError
+from quarterlake.domain.errors import MisreadError, UnreadableFileError
 from quarterlake.domain.reading import EVIDENCE, Reading
-from quarterlake.processing.cutting import LONGEST
+from quarterlake.processing.cutting import LONGEST, TOO_LONG
 from quarterlake.processing.dialect import Dialect, find_dialect, unique_names
-from quarterlake.processing.faults import OVERLONG_OBJECT
 from quarterlake.processing.faults import reading as duckdb_reading
-from quarterlake.processing.json_anew import LONGEST as LONGEST_JSON
-from quarterlake.processing.json_anew import one_a_line, without_overlong
+from quarterlake.processing.json_anew import LONGEST_JSON, is_whole, one_a_line, without_overlong
 from quarterlake.processing.json_fields import JsonFields, find_fields, no_object
 from quarterlake.processing.json_marks import Marks, find_marks
 from quarterlake.processing.json_paths import JsonField, in_objects, kinds_above
@@ -20,10 +18,10 @@ from quarterlake.processing.json_scan import json_text
 from quarterlake.processing.json_texts import json_texts
 from quarterlake.processing.parquet_columns import parquet_columns
 from quarterlake.processing.sources import Format, PlainSource
-from quarterlake.processing.sql import literal, literals, parquet
+from quarterlake.processing.sql import literal, literals, parquet, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
@@ -38,10 +36,6 @@ DROPPED_SCANS = "dropped_scans"
 
 MOST_DROPS = 500
 """So many faults are noted of a file at most, each with its whole line, one for each field too many: more are for the careful path."""
-
-
-_USUAL_JSON = LONGEST_JSON // 2
-"""DuckDB reads records of so many bytes for certain, and those up to twice as long where it can; where it cannot, the file is read anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,20 +161,24 @@ def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collect
     reader, said, marks = _json_reader(source), dict(source.said), None
     try:
         with duckdb_reading(source.name, source.path):
+            _refuse_overlong(connection, source, reader)
             found = find_fields(connection, source.name, reader, expected)
     except MisreadError as misread:
-        why = _because(source, misread)
-        if source.format is Format.NDJSON:
-            with source.open() as stream:
-                _write(source.anew, without_overlong(stream))
-        else:
-            with json_text(source.path) as text:
-                marks = find_marks(text, array=source.format is Format.JSON_ARRAY)
+        if source.format is Format.NDJSON and misread.cause != TOO_LONG:
+            raise
+        why, marks = _write_anew(source)
+        if marks is not None:
             said["a record surely begins"] = marks.described()
-            _write(source.anew, one_a_line(source.path, marks))
-        said["read"] = f"record by record, since {why}"
-        reader = _by_line(source.anew, LONGEST_JSON if why == OVERLONG_OBJECT else _USUAL_JSON)
-        found = find_fields(connection, source.name, reader, expected)
+        said["read"] = f"record by record, since {why or misread.cause}"
+        reader = _by_line(source.anew)
+        try:
+            found = find_fields(connection, source.name, reader, expected)
+        except UnreadableFileError as refused:
+            if misread.cause == TOO_LONG:
+                raise UnreadableFileError(
+                    f"{refused} Records of more than {LONGEST_JSON:,} bytes are not read."
+                ) from None
+            raise
         if not found.fields:
             raise no_object(source.name) from None
     names = unique_names([field.name for field in found.fields])
@@ -207,18 +205,28 @@ def _json_reader(source: PlainSource) -> str:
     return _read_json(source.path, f"format = '{layout}'")
 
 
-def _because(source: PlainSource, misread: MisreadError) -> str:
-    """Why a file is written anew. Raises the error again where that would not help."""
-    if misread.cause == OVERLONG_OBJECT:
-        return misread.cause
+def _refuse_overlong(connection: DuckDBPyConnection, source: PlainSource, reader: str) -> None:
+    """Raise MisreadError for a record that is too long: DuckDB takes those up to twice as long, or not, by where they stand."""
+    if source.path.stat().st_size <= LONGEST_JSON:
+        return
+    [(longest,)] = rows(connection, f"SELECT coalesce(max(strlen(json)), 0) FROM {reader}")
+    if int(str(longest)) > LONGEST_JSON:
+        raise MisreadError(f"{source.name} cannot be read: it has {TOO_LONG}.", TOO_LONG)
+
+
+def _write_anew(source: PlainSource) -> tuple[str, Marks | None]:
+    """Write a file's records one a line. Returns what is wrong with it as a whole, if anything but records that are too long, and then the marks between which its records are."""
     if source.format is Format.NDJSON:
-        raise misread
-    return "the file as a whole is no JSON"
-
-
-def _write(path: Path, lines: Iterable[bytes]) -> None:
-    with path.open("wb") as file:
-        file.writelines(lines)
+        with source.open() as stream, source.anew.open("wb") as lines:
+            lines.writelines(without_overlong(stream))
+        return "", None
+    with json_text(source.path) as text, source.anew.open("wb") as lines:
+        if is_whole(text):
+            lines.writelines(one_a_line(text, None))
+            return "", None
+        marks = find_marks(text, array=source.format is Format.JSON_ARRAY)
+        lines.writelines(one_a_line(text, marks))
+        return "the file as a whole is no JSON", marks
 
 
 def _json_records(reader: str, found: JsonFields) -> str:
@@ -242,12 +250,12 @@ def read_json_again(relation: Relation, lines: Path) -> str:
     return _json_records(_by_line(lines), relation.json)
 
 
-def _by_line(path: Path, longest: int = _USUAL_JSON) -> str:
-    return _read_json(path, "format = 'newline_delimited', ignore_errors = true", longest)
+def _by_line(path: Path) -> str:
+    return _read_json(path, "format = 'newline_delimited', ignore_errors = true")
 
 
-def _read_json(path: Path, options: str, longest: int = _USUAL_JSON) -> str:
-    limit = min(longest, max(path.stat().st_size, 1 << 16))
+def _read_json(path: Path, options: str) -> str:
+    limit = min(LONGEST_JSON, max(path.stat().st_size, 1 << 16))
     return f"read_json_objects({literal(path)}, {options}, maximum_object_size = {limit}, hive_partitioning = false)"
 
 

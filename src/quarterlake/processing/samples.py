@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from quarterlake.domain.reading import Reading
 
 _SAMPLE = "sampled_records"
-_CELLS, _FEWEST = 4_000_000, 1_000
-"""Of a wide file fewer records are looked at: no more than have so many cells, but so many at least."""
+_CELLS = 4_000_000
+"""Of a wide file fewer records are looked at: those that have so many cells."""
+_FEWEST = 1_000
 _NEAR_DAYS = 92
 """A record time lies within a quarter of the timestamp in its file's name; a birth date does not."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.column_types import ColumnType, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     import duckdb
@@ -60,7 +61,7 @@ def parquet_options(column_types: Iterable[ColumnType], *, compression: str = "z
     """How Parquet is written: the V2 encodings (half the size and time here) unless a column is a double.
 
     DuckDB's V2 writes doubles as BYTE_STREAM_SPLIT, which Spark's vectorised reader refuses (measured on 4.2.1).
-    It keeps a whole row group in memory, so those of wide tables have fewer rows.
+    DuckDB keeps a whole row group in memory, so those of wide tables have fewer rows.
     """
     types = list(column_types)
     version = "V1" if any(t.kind is Kind.FLOAT64 for t in types) else "V2"
@@ -74,3 +75,14 @@ def parquet_options(column_types: Iterable[ColumnType], *, compression: str = "z
 def rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[object, ...]]:
     """All rows of a query, for results known to be small."""
     return connection.execute(query).fetchall()
+
+
+@contextmanager
+def one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """While it lasts, the connection runs on one thread: rows are then aggregated in the order in which they are stored."""
+    threads = rows(connection, "SELECT current_setting('threads')")[0][0]
+    connection.execute("SET threads = 1")
+    try:
+        yield
+    finally:
+        connection.execute(f"SET threads = {threads}")

@@ -17,7 +17,7 @@ from quarterlake.domain.releases import Aggregate, AggregateColumn, Build, DataF
 from quarterlake.lake import keys
 from quarterlake.processing import curate_sql
 from quarterlake.processing.aggregates import columns_of, user_query, write_summary
-from quarterlake.processing.engines.duckdb_connections import Connections
+from quarterlake.processing.engines.duckdb_connections import DEFAULT_MEMORY, Connections
 from quarterlake.processing.engines.duckdb_curating import curate_month, reader
 from quarterlake.processing.engines.duckdb_tables import at_hand, distinct_values, number
 from quarterlake.processing.engines.parse_groups import alike, together
@@ -59,7 +59,6 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 T = TypeVar("T")
 
-DEFAULT_MEMORY = "400MB"
 _BATCH = 10_000
 _WORKERS = 2
 """Files or months worked on at a time: while one waits for Python or for its last row group, the engine reads the other."""

@@ -11,7 +11,7 @@ import duckdb
 
 from quarterlake.domain.errors import EngineMemoryError
 from quarterlake.processing.engines.turns import Turns
-from quarterlake.processing.sql import rows
+from quarterlake.processing.sql import one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 T = TypeVar("T")
+
+DEFAULT_MEMORY = "400MB"
 
 _SESSION = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
 _SMALL_MEMORY = "100MB"
@@ -63,18 +65,17 @@ class Connections:
             with self._turns.beside_others():
                 return work(self.in_thread())
         except EngineMemoryError:
-            with self._turns.alone(), self._one_thread():
-                return work(self.in_thread())
+            self._let_go()
+        # Not within `except`, where the failed work's results would be held on to.
+        with self._turns.alone(), one_thread(self.shared()):
+            return work(self.in_thread())
 
-    @contextmanager
-    def _one_thread(self) -> Iterator[None]:
-        connection = self.shared()
-        [(threads,)] = rows(connection, "SELECT current_setting('threads')")
-        connection.execute("SET threads = 1")
-        try:
-            yield
-        finally:
-            connection.execute(f"SET threads = {threads}")
+    def _let_go(self) -> None:
+        """Close this thread's connection, and with it the temporary tables and results that were left."""
+        connection: DuckDBPyConnection | None = getattr(self._own, "connection", None)
+        if connection is not None:
+            del self._own.connection
+            connection.close()
 
     @contextmanager
     def of_one_thread(self) -> Iterator[DuckDBPyConnection]:

@@ -37,8 +37,9 @@ class Turns:
         with self._changed:
             self._changed.wait_for(lambda: not self._reserved)
             self._reserved = True
-            self._changed.wait_for(lambda: not self._working)
         try:
+            with self._changed:
+                self._changed.wait_for(lambda: not self._working)
             yield
         finally:
             with self._changed:
