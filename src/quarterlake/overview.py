@@ -23,7 +23,7 @@ from quarterlake.processing.building import drift_of, refusal_of
 from quarterlake.processing.contract_files import declared_contract
 from quarterlake.processing.contracts import in_force
 from quarterlake.processing.curating import current_curation
-from quarterlake.processing.ledgers import file_entries, stood_for
+from quarterlake.processing.ledgers import file_entries, parts_by_file, stood_for
 from quarterlake.publishing.releases import datasets_with_releases, releases_of
 
 if TYPE_CHECKING:
@@ -64,7 +64,18 @@ class Known(msgspec.Struct, frozen=True):
     @property
     def entries(self) -> list[FileEntry]:
         """The ledger of its files."""
-        return file_entries(self.landings, self.parsed, self.curation)
+        return file_entries(self.landings, self.processed, self.curation)
+
+    @property
+    def processed(self) -> dict[int, ParsedFile]:
+        """The parsed files less live ones whose records wait to be curated: of bytes that had landed, and were parsed, before others in their place."""
+        curated = parts_by_file(self.curation)
+        live = {landing.manifest.sequence for landing in self.landings if landing.is_live}
+        return {
+            number: file
+            for number, file in self.parsed.items()
+            if number not in live or file.error or not file.accepted or file.origin in curated
+        }
 
     @property
     def stood_for(self) -> dict[int, set[str]]:
@@ -192,7 +203,7 @@ def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
             "corrected": sum(1 for landing in files if landing.replaced_by is not None),
             "duplicates": sum(1 for landing in held.landings if landing.duplicate_of is not None),
             "replays": sum(1 for landing in held.landings if landing.manifest.replay and landing.is_live),
-            "unprocessed": sum(1 for sequence in live if sequence not in held.parsed),
+            "unprocessed": sum(1 for sequence in live if sequence not in held.processed),
             "refused": [
                 {"source": source, "error": error}
                 for source, file, gone in parsed

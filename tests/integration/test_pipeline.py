@@ -18,7 +18,7 @@ import pytest
 
 from quarterlake.domain.ledger import totals
 from quarterlake.domain.odcs_writing import to_yaml
-from quarterlake.overview import ledger_entries, reject_entries
+from quarterlake.overview import lake_status, ledger_entries, reject_entries
 from quarterlake.processing.sql import type_name
 from quarterlake.publishing.releases import find_release, releases_of
 from quarterlake.publishing.verify import verify
@@ -245,6 +245,27 @@ def test_correcting_the_first_of_two_equal_files_keeps_the_records_of_the_second
     assert not any(entry.duplicate_of for entry in outcome.entries)
     with in_folder.pipeline() as pipeline:
         assert sum(row["count"] for row in summary_rows(pipeline)) == 65
+
+
+def test_bytes_that_come_again_are_unprocessed_until_they_are_curated(in_folder: Scene) -> None:
+    in_folder.put_months(*FIRST_QUARTER)
+    in_folder.run()
+    in_folder.put("sales_2026-01.csv", sales("2026-01", 7))
+    in_folder.run()
+    in_folder.put_months("2026-01")
+    with in_folder.pipeline() as pipeline:
+        pipeline.ingest(in_folder.source)
+        [status] = lake_status(pipeline, "sales")["datasets"]
+        for entry in ledger_entries(pipeline, "sales"):
+            entry.check()
+    assert status["files"]["unprocessed"] == 1
+    assert status["records"] == {
+        "files": 5, "records": 67, "accepted": 40, "rejected": 0, "superseded": 27
+    }  # fmt: skip
+    in_folder.run()
+    with in_folder.pipeline() as pipeline:
+        [status] = lake_status(pipeline, "sales")["datasets"]
+    assert (status["files"]["unprocessed"], status["records"]["accepted"]) == (0, 60)
 
 
 def test_the_ledger_balances_through_corrections_duplicates_and_rejects(in_folder: Scene) -> None:

@@ -54,6 +54,43 @@ def test_a_later_file_may_tell_what_the_first_does_not(tmp_path: Path) -> None:
     assert formats(contract)["amount"] == ("decimal(18,3)", "1234,56")
 
 
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (("2.001", "1.250"), "string"),
+        (("2.001", "24"), "string"),
+        (("2.001", "2.5"), "decimal(18,3)"),
+        (("0.125", "1.250"), "decimal(18,3)"),
+        (("2.001", "1.2501"), "decimal(18,4)"),
+    ],
+)
+def test_points_beside_decimal_commas_are_no_guess(
+    tmp_path: Path, values: tuple[str, str], kind: str
+) -> None:
+    rows = [f"{n};2026-01-0{n};1.010,5{n};{value}" for n, value in enumerate(values, 1)]
+    files = {"sales_2026-01.csv": lines(*rows, header="id;at;amount;other")}
+    contract = inferred(tmp_path, files)
+    assert formats(contract)["other"] == (kind, "")
+    assert ("other columns have decimal commas" in note_on(contract, "other")) == (kind == "string")
+    files = {
+        "sales_2026-01.csv": lines(*rows, header="id;at;amount;other")
+        .replace(b",5", b".5")
+        .replace(b"1.0", b"10")
+    }
+    assert formats(inferred(tmp_path / "plain", files))["other"][0] != "string"
+
+
+def test_integers_beside_decimal_commas_do_not_widen_by_points(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")))
+    scene.put("sales_2026-01.csv", lines("1;2026-01-01;1.010,51;7", header="id;at;amount;pieces"))
+    scene.run()
+    scene.put("sales_2026-02.csv", lines("1;2026-02-01;1.010,51;1.023", header="id;at;amount;pieces"))
+    outcome = scene.run()
+    assert outcome.contract is not None
+    assert formats(outcome.contract)["pieces"] == ("int64", "")
+    assert [count.reason for count in outcome.rejects] == ["not an integer of 64 bits"]
+
+
 def test_what_only_a_late_record_tells_is_seen(tmp_path: Path) -> None:
     rows = [f"{n};0{1 + n % 9}/0{1 + n % 7}/2025;1,{n % 900 + 100}" for n in range(3_000)]
     files = {"sales.csv": lines(*rows, "9;28/01/2025;1,2,3"), "sales_2026-01.csv": lines("9;04/05/2025;1,5")}

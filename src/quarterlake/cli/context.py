@@ -38,7 +38,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show where an error came from.")]
 DatasetsOption = Annotated[
     list[str] | None,
-    typer.Option("--dataset", help="Only this data set; may be given more than once.", show_default=False),
+    typer.Option(
+        "--dataset", help="Process only this data set; may be given more than once.", show_default=False
+    ),
 ]
 PeriodsOption = Annotated[
     list[str] | None,

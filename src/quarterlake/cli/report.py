@@ -73,7 +73,7 @@ def _print_ingest(ingested: IngestReport) -> None:
     _list(
         "duplicate",
         [
-            f"{source}: the bytes of {first}, not counted twice"
+            f"{source}: the bytes of {first}; they count once, unless the files' names put them into different periods"
             for source, first in ingested.duplicates.items()
         ],
     )

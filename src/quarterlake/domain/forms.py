@@ -181,6 +181,18 @@ def grouped_by_points(forms: Mapping[str, Form]) -> int:
     return found
 
 
+def only_thousands(forms: Mapping[str, Form]) -> Decision | None:
+    """What a column is, beside others with decimal commas, whose every point may separate thousands: text, as `1.234` may be meant either way."""
+    thousands, plain = NumberFormat(".", ""), NumberFormat("", ".")
+    if not all(number_reading(form, NumberFormat(".", ",")) == "integer" for form in forms):
+        return None
+    return Decision(
+        STRING,
+        note=f"text, since its points may be of thousands or of decimals ({thousands} or {plain}), and other columns have decimal commas; {_CHOOSE}",
+        alternatives=(str(thousands), str(plain)),
+    )
+
+
 def named_like_time(name: str) -> bool:
     """Whether a column is named like a point in time, as `created_at`, `eventTime` or `ts`."""
     return not _words(name).isdisjoint(_TIME_WORDS)

@@ -16,7 +16,14 @@ from quarterlake.domain.inference import TYPED_SHARE, infer_type, plain, widened
 from quarterlake.domain.odcs import from_yaml
 from quarterlake.domain.odcs_writing import to_yaml
 from quarterlake.lake import keys
-from quarterlake.processing.drafts import came_later, draft_contract, new_columns, refined
+from quarterlake.processing.drafts import (
+    came_later,
+    draft_contract,
+    has_decimal_commas,
+    may_be_thousands,
+    new_columns,
+    refined,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -219,11 +226,14 @@ def _widen(
     readable = {number: file for number, file in parsed.items() if file.error is None}
     files = list(readable.values())
     columns, evolution = [], [*contract.evolution]
+    commas = has_decimal_commas(column.format for column in contract.columns)
     for column in contract.columns:
         kind = column.type
         if contract.policy(DriftKind.TYPE) is DriftPolicy.EVOLVE:
             kind = _widened_type(column, files)
         exact = column.type.kind in {Kind.DECIMAL, Kind.INT64}
+        if commas and column.type.kind is Kind.INT64 and may_be_thousands(kind, column.format):
+            kind = column.type
         if kind == FLOAT64 and exact and not _fit_doubles(parsing, column, landings):
             kind = column.type
         if kind != column.type:

@@ -12,13 +12,14 @@ from quarterlake.domain.column_roles import TimeCandidate, choose_record_time, l
 from quarterlake.domain.column_types import DATE, INT64, NULL, STRING, TIMESTAMP, ColumnType, Kind, join
 from quarterlake.domain.contract import RESERVED_COLUMNS, Column, Contract
 from quarterlake.domain.drift import DriftKind, Evolution
-from quarterlake.domain.forms import Decision
+from quarterlake.domain.forms import Decision, only_thousands
 from quarterlake.domain.inference import Evidence, infer, infer_type
+from quarterlake.domain.value_formats import NumberFormat, read_format
 from quarterlake.processing.dialect import unique_names
 from quarterlake.processing.parsing import stamp_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from quarterlake.domain.landings import Landing, Manifest
     from quarterlake.domain.parsed import ParsedFile
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from quarterlake.processing.samples import Sample
 
 _SAMPLED_RECORDS = 2_000
+_THOUSAND = 3
 
 
 def draft_contract(
@@ -75,6 +77,9 @@ def contract_of(
     if unsure := [source for source, found in decisions.items() if found.note and found.type == STRING]:
         for source, evidence in evidence_of(unsure).items():
             decisions[source] = infer(evidence.formed(), source)
+    if doubtful := _beside_commas(decisions, samples):
+        for source, evidence in evidence_of(doubtful).items():
+            decisions[source] = only_thousands(evidence.formed().forms) or decisions[source]
     decisions = {source: by_name_of_file(source, found, samples) for source, found in decisions.items()}
     types = {source: found.type for source, found in decisions.items()}
     names = dict(zip(types, our_names(list(types)), strict=True))
@@ -120,10 +125,14 @@ def contract_of(
 def refined(draft: Contract, evidence: Mapping[str, Evidence]) -> Contract:
     """The draft with the types that the evidence of all values gives some columns, by their names in the files."""
     columns, notes = [], list(draft.notes)
+    commas = has_decimal_commas(column.format for column in draft.columns)
     for given in draft.columns:
         column = given
         if column.source in evidence:
-            found = infer(evidence[column.source].formed(), column.source)
+            formed = evidence[column.source].formed()
+            found = infer(formed, column.source)
+            if commas and may_be_thousands(found.type, found.format):
+                found = only_thousands(formed.forms) or found
             notes = [note for note in notes if not note.startswith(f"{column.name}: ")]
             if found.type == STRING and not found.note and column.type not in {STRING, NULL}:
                 found = replace(found, note=f"text, since too many of its values do not fit {column.type}")
@@ -242,6 +251,30 @@ def by_name_of_file(source: str, found: Decision, samples: Sequence[Sample]) -> 
         fitting[0],
         f"read as {fitting[0]}, as only so its values lie in the periods of their files' names",
     )
+
+
+def has_decimal_commas(formats: Iterable[str]) -> bool:
+    """Whether one of some columns' formats has decimal commas, so that a point elsewhere in their file may separate thousands."""
+    found = [read_format(text) for text in formats if text]
+    return any(isinstance(form, NumberFormat) and form.decimal == "," for form in found)
+
+
+def may_be_thousands(kind: ColumnType, format_text: str) -> bool:
+    """Whether a plain column has no more than the three decimals that a group of thousands has."""
+    return kind.kind is Kind.DECIMAL and kind.scale == _THOUSAND and not format_text
+
+
+def _beside_commas(decisions: Mapping[str, Decision], samples: Sequence[Sample]) -> list[str]:
+    """Columns of texts with three decimals at most after a point, where others have decimal commas: the points may separate thousands."""
+    if not has_decimal_commas(found.format for found in decisions.values()):
+        return []
+    natives = {name.casefold() for sample in samples for name in sample.natives}
+    return [
+        source
+        for source, found in decisions.items()
+        if may_be_thousands(found.type, found.format)
+        if source.casefold() not in natives
+    ]
 
 
 def _has_local_times(samples: Sequence[Sample], decisions: Mapping[str, Decision]) -> bool:
