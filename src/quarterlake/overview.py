@@ -15,7 +15,7 @@ from quarterlake.domain.ledger import FileEntry, totals
 from quarterlake.domain.parsed import ParsedFile
 from quarterlake.domain.periods import Period
 from quarterlake.domain.quality import QualityReport
-from quarterlake.domain.releases import Build, Release, checked_dataset_name
+from quarterlake.domain.releases import Build, Release, checked_dataset_name, is_outdated
 from quarterlake.domain.repairs import place_of
 from quarterlake.lake import documents, keys
 from quarterlake.lake.manifests import read_manifests
@@ -163,7 +163,7 @@ def lake_status(pipeline: Pipeline, dataset: str | None = None) -> dict[str, Any
 
 def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
     releases = releases_of(pipeline.lake.aggregated, held.dataset)
-    current = {release.period: release.name for release in releases}
+    current = {release.period: release for release in releases}
     entries = held.entries
     live = [landing.manifest.sequence for landing in held.landings if landing.is_live]
     files = [landing for landing in held.landings if landing.manifest.replay is None]
@@ -221,8 +221,10 @@ def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
     }
 
 
-def _periods(pipeline: Pipeline, held: Known, current: dict[str, str]) -> list[dict[str, Any]]:
-    months = {month: curated.rows for month, curated in held.curation.months.items()} if held.curation else {}
+def _periods(pipeline: Pipeline, held: Known, current: dict[str, Release]) -> list[dict[str, Any]]:
+    curated = held.curation.months if held.curation else {}
+    months = {month: found.rows for month, found in curated.items()}
+    outdated = {period for period, release in current.items() if is_outdated(release, curated)}
     found = assess(
         months,
         publish=pipeline.settings.publish,
@@ -238,7 +240,8 @@ def _periods(pipeline: Pipeline, held: Known, current: dict[str, str]) -> list[d
             "lacking": c.lacking,
             "waits_for": c.waits_for,
             "records": sum(months[month] for month in c.landed),
-            "release": current.get(c.period.name),
+            "release": current[c.period.name].name if c.period.name in current else None,
+            "outdated": c.period.name in outdated,
         }
         for c in found
     ]

@@ -11,7 +11,7 @@ from quarterlake.domain.landings import Landing, resolve
 from quarterlake.domain.periods import Period
 from quarterlake.domain.progress import Progress, Silence
 from quarterlake.domain.quality import QualityReport
-from quarterlake.domain.releases import Build, Release, is_dataset_name, needs_release
+from quarterlake.domain.releases import Build, Release, is_dataset_name, is_outdated, needs_release
 from quarterlake.ingestion.land import IngestReport
 from quarterlake.ingestion.land import Landing as LandingStage
 from quarterlake.ingestion.seen import Seen
@@ -283,13 +283,7 @@ class Pipeline:
                 f"{dataset} has releases by {', '.join(sorted(kinds))}; they cannot share a table with releases by "
                 f"{self.settings.publish}. Set QUARTERLAKE_PUBLISH_PERIOD back, or use another lake."
             )
-        return [
-            release
-            for release in current
-            if any(
-                m.month not in months or months[m.month].content != m.content for m in release.build.months
-            )
-        ]
+        return [release for release in current if is_outdated(release, months)]
 
     def settled(self, dataset: str) -> tuple[tuple[Landing, ...], Settled | None]:
         """The landings of a data set, and its contract with every live file parsed under it."""

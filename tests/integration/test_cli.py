@@ -264,6 +264,17 @@ def test_status_waits_for_what_a_run_waits_for(desk: Desk) -> None:
     ]
 
 
+def test_status_says_that_a_release_is_not_of_the_records_of_now(desk: Desk) -> None:
+    whole = desk.put("sales/sales_2025-02.csv", b"<html><body>Session expired</body></html>")
+    assert f"STALE: {RELEASE} is still current" in desk.ql("run", "source").out
+    [period] = desk.ql("status", "--json").document["datasets"][0]["periods"]
+    assert (period["release"], period["outdated"], period["complete"]) == (RELEASE, True, False)
+    assert f"{RELEASE}, OUTDATED: the records are others now; waiting:" in desk.ql("status").out
+    whole.write_bytes(csv_text(sales("2025-02", 200)))
+    assert desk.ql("run", "source").code == 0
+    assert "OUTDATED" not in desk.ql("status").out
+
+
 def test_looking_makes_no_lake(blank: Desk) -> None:
     for verb in ("status", "releases", "ledger", "rejects"):
         assert blank.ql(verb, "--json").code == 0

@@ -225,6 +225,9 @@ def print_status(document: dict[str, Any]) -> None:
             state = period["release"] or (
                 "complete, not published" if period["complete"] else f"waiting: {period['waits_for']}"
             )
+            if period["outdated"]:
+                state += ", OUTDATED: the records are others now"
+                state += "" if period["complete"] else f"; waiting: {period['waits_for']}"
             print(f"  {period['period']}: {count_of(period['records'], 'record')}, {state}")
         _list(
             "build waiting",

@@ -186,6 +186,14 @@ def parse_release_name(name: str) -> tuple[str, str, int]:
     return match[1], match[2], int(match[3])
 
 
+def is_outdated(release: Release, months: Mapping[str, CuratedMonth]) -> bool:
+    """Whether the months that a release was made from hold other records now."""
+    return any(
+        month.month not in months or months[month.month].content != month.content
+        for month in release.build.months
+    )
+
+
 def needs_release(current: Release | None, build: str) -> bool:
     """Whether a build should become the period's next revision.
 
