@@ -76,6 +76,13 @@ def column_of(connection: duckdb.DuckDBPyConnection, kind: str, values: Sequence
     return by_statements.columns[0]
 
 
+def test_of_two_zeros_an_extreme_is_the_positive(connection: duckdb.DuckDBPyConnection) -> None:
+    for values in ([0.0, -0.0], [-0.0, 0.0]):
+        spread = column_of(connection, "float64", values).spread
+        assert spread is not None
+        assert (str(spread.min), str(spread.max)) == ("0.0", "0.0")
+
+
 @pytest.mark.parametrize("kind", list(VALUES))
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())

@@ -145,9 +145,9 @@ def _seconds(kind: ColumnType, length: Fraction) -> Fraction:
 
 
 def _extreme(kind: ColumnType, answered: Any) -> Value:
-    """A least or greatest value, exactly as the column has it."""
+    """A least or greatest value, exactly as the column has it; of two zeros the positive, as neither is less."""
     if kind.kind is Kind.FLOAT64:
-        return float(answered)
+        return float(answered) + 0.0
     if kind.kind is Kind.DECIMAL:
         return str(answered)
     return _value(kind, Fraction(answered))
