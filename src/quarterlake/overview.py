@@ -165,6 +165,7 @@ def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
     releases = releases_of(pipeline.lake.aggregated, held.dataset)
     current = {release.period: release for release in releases}
     entries = held.entries
+    processed = held.processed
     live = [landing.manifest.sequence for landing in held.landings if landing.is_live]
     files = [landing for landing in held.landings if landing.manifest.replay is None]
     replayed = stood_for(held.landings, held.parsed)
@@ -203,7 +204,7 @@ def _dataset_status(pipeline: Pipeline, held: Known) -> dict[str, Any]:
             "corrected": sum(1 for landing in files if landing.replaced_by is not None),
             "duplicates": sum(1 for landing in held.landings if landing.duplicate_of is not None),
             "replays": sum(1 for landing in held.landings if landing.manifest.replay and landing.is_live),
-            "unprocessed": sum(1 for sequence in live if sequence not in held.processed),
+            "unprocessed": sum(1 for sequence in live if sequence not in processed),
             "refused": [
                 {"source": source, "error": error}
                 for source, file, gone in parsed

@@ -12,7 +12,7 @@ from quarterlake.domain.errors import AggregateError
 from quarterlake.domain.releases import AggregateColumn
 from quarterlake.processing import summary_sql
 from quarterlake.processing.published_sql import published_query
-from quarterlake.processing.sql import identifier, literal, one_thread, parquet, rows
+from quarterlake.processing.sql import fill, identifier, literal, one_thread, parquet, rows
 from quarterlake.processing.sql_dialects import DUCKDB
 
 if TYPE_CHECKING:
@@ -103,16 +103,14 @@ def _write_measures(
 ) -> None:
     """The summary of some of the measures."""
     table, dimensions = identifier(view.dataset), view.contract.groups
-    _fill(connection, summary_sql.EXACT, summary_sql.exact_query(DUCKDB, dimensions, measured, table))
+    fill(connection, summary_sql.EXACT, summary_sql.exact_query(DUCKDB, dimensions, measured, table))
     ordered = summary_sql.ordered_query(DUCKDB, dimensions, measured, table)
     if ordered:
         with one_thread(connection):
-            _fill(connection, summary_sql.ORDERED, ordered)
+            fill(connection, summary_sql.ORDERED, ordered)
     quartiles = summary_sql.quartiles_query if in_memory else summary_sql.spilling_quartiles_query
     for position, measure in enumerate(measured):
-        _fill(
-            connection, summary_sql.quartiles_table(position), quartiles(DUCKDB, dimensions, measure, table)
-        )
+        fill(connection, summary_sql.quartiles_table(position), quartiles(DUCKDB, dimensions, measure, table))
     query = summary_sql.final_query(DUCKDB, view.period_column, view.period, dimensions, measured)
     connection.execute(f"COPY ({query}) TO {literal(target)} ({_PARQUET})")
 
@@ -166,7 +164,3 @@ def _memory_limit(connection: DuckDBPyConnection) -> int:
     text = str(rows(connection, "SELECT current_setting('memory_limit')")[0][0])
     number, unit = text.split()
     return int(float(number) * {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}[unit])
-
-
-def _fill(connection: DuckDBPyConnection, table: str, query: str) -> None:
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {query}")

@@ -18,7 +18,7 @@ from quarterlake.processing.json_scan import json_text
 from quarterlake.processing.json_texts import json_texts
 from quarterlake.processing.parquet_columns import parquet_columns
 from quarterlake.processing.sources import Format, PlainSource
-from quarterlake.processing.sql import literal, literals, parquet, rows
+from quarterlake.processing.sql import literal, literals, number, parquet
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -209,8 +209,7 @@ def _refuse_overlong(connection: DuckDBPyConnection, source: PlainSource, reader
     """Raise MisreadError for a record that is too long: DuckDB takes those up to twice as long, or not, by where they stand."""
     if source.path.stat().st_size <= LONGEST_JSON:
         return
-    [(longest,)] = rows(connection, f"SELECT coalesce(max(strlen(json)), 0) FROM {reader}")
-    if int(str(longest)) > LONGEST_JSON:
+    if number(connection, f"SELECT coalesce(max(strlen(json)), 0) FROM {reader}") > LONGEST_JSON:
         raise MisreadError(f"{source.name} cannot be read: it has {TOO_LONG}.", TOO_LONG)
 
 

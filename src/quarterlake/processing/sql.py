@@ -86,3 +86,13 @@ def one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         yield
     finally:
         connection.execute(f"SET threads = {threads}")
+
+
+def fill(connection: duckdb.DuckDBPyConnection, table: str, query: str) -> None:
+    """Make a temporary table of what a query gives."""
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {query}")
+
+
+def number(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    """The one number that a query gives."""
+    return int(str(rows(connection, query)[0][0]))

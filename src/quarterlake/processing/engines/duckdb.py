@@ -19,7 +19,7 @@ from quarterlake.processing import curate_sql
 from quarterlake.processing.aggregates import columns_of, user_query, write_summary
 from quarterlake.processing.engines.duckdb_connections import DEFAULT_MEMORY, Connections
 from quarterlake.processing.engines.duckdb_curating import curate_month, reader
-from quarterlake.processing.engines.duckdb_tables import at_hand, distinct_values, number
+from quarterlake.processing.engines.duckdb_tables import at_hand, distinct_values
 from quarterlake.processing.engines.parse_groups import alike, together
 from quarterlake.processing.faults import environment_faults
 from quarterlake.processing.parser import ParseJob, ParseOutcome, parse_file
@@ -35,7 +35,7 @@ from quarterlake.processing.replays import readable
 from quarterlake.processing.samples import Sample, file_evidence, sample_file
 from quarterlake.processing.small_files import parse_together
 from quarterlake.processing.small_profiles import FEW_ROWS
-from quarterlake.processing.sql import identifier, literal, literals, parquet, rows
+from quarterlake.processing.sql import identifier, literal, literals, number, parquet, rows
 from quarterlake.processing.sql_dialects import DUCKDB
 from quarterlake.processing.view_sql import view_query
 

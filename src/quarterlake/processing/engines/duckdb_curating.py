@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING
 
 from quarterlake.domain.curation import CuratedFile, CuratedMonth
 from quarterlake.processing import curate_sql
-from quarterlake.processing.engines.duckdb_tables import fill, number, read_once
-from quarterlake.processing.sql import identifier, literal, literals, parquet, parquet_options, rows
+from quarterlake.processing.engines.duckdb_tables import read_once
+from quarterlake.processing.sql import (
+    fill,
+    identifier,
+    literal,
+    literals,
+    number,
+    parquet,
+    parquet_options,
+    rows,
+)
 from quarterlake.processing.sql_dialects import DUCKDB
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from quarterlake.processing.sql import identifier, rows
+from quarterlake.processing.sql import fill, identifier, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,13 +54,3 @@ def distinct_values(
             }
             for name in columns
         }
-
-
-def fill(connection: DuckDBPyConnection, table: str, query: str) -> None:
-    """Make a temporary table of what a query gives."""
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {query}")
-
-
-def number(connection: DuckDBPyConnection, query: str) -> int:
-    """The one number that a query gives."""
-    return int(str(rows(connection, query)[0][0]))
