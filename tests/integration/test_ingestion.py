@@ -206,11 +206,13 @@ def test_a_file_that_changes_while_it_is_copied_lands_next_time(
         dock.ingest()
     path = dock.put("orders/a.csv")
     begin_copy = tempfile.mkstemp
+    one_copier = threading.Lock()  # the other file may be copied at the same time
 
     def append_and_begin(**options: Any) -> tuple[int, str]:
-        if path.stat().st_size < len(b"a,b\n1,2\n9,9\n"):
-            with path.open("ab") as file:
-                file.write(b"9,9\n")
+        with one_copier:
+            if path.stat().st_size < len(b"a,b\n1,2\n9,9\n"):
+                with path.open("ab") as file:
+                    file.write(b"9,9\n")
         return begin_copy(**options)
 
     monkeypatch.setattr("quarterlake.ingestion.copies.tempfile.mkstemp", append_and_begin)
