@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 4 << 20
 _BLOCK = 32 << 10
+_SHORTEST_BLOCK = 512
 _SPACE, _CR = b" \r"
 
 
@@ -34,12 +35,13 @@ class _Scanner:
         self._spaces = cutting.delimiter != b" "
         self._data, self._at, self._ended = b"", 0, False
         self._found: dict[bytes, int] = {}
+        self._block = _BLOCK
 
     def count(self, *, blank: bool) -> int:
         """The number of records, with or without the blank lines."""
         records = 0
         while self._fill():
-            if plain := self._plain_lines():
+            if plain := self._plain_lines() or self._tidy_lines():
                 records += plain
                 continue
             start = self._at
@@ -55,18 +57,41 @@ class _Scanner:
 
     def _plain_lines(self) -> int:
         """Pass over the next lines up to one with a quote or a blank one, and return their number; 0 where there are none."""
+        stop = self._at + _BLOCK
+        if self._quote and (quote := self._data.find(self._quote, self._at, stop)) >= 0:
+            stop = quote
+        block = self._lines(stop)
+        self._at += len(block)
+        return block.count(b"\n")
+
+    def _tidy_lines(self) -> int:
+        """Pass over the next lines if none of their quotes leaves a field open, and return their number; else 0.
+
+        Quotes that stand in a row cancel each other in pairs. One that is left opens a field or closes it: where
+        it opens one it must stand at a field's start, and where it closes one it must be on the same line.
+        """
+        if not self._quote or self._quote != self._escape:
+            return 0
+        block = self._lines(self._at + self._block)
+        outside, inside = _parted(block, self._quote)
+        starts = {before[-1:] for before in outside[1:-1]} | {outside[0][-1:] or b"\n"} if inside else set()
+        if len(outside) == len(inside) or b"\n" in b"".join(inside) or not starts <= {self._delimiter, b"\n"}:
+            self._block = max(self._block // 2, _SHORTEST_BLOCK)
+            return 0
+        self._block = min(2 * self._block, _BLOCK)
+        self._at += len(block)
+        return block.count(b"\n")
+
+    def _lines(self, stop: int) -> bytes:
+        """The next lines that end before a place, up to a blank one; none where a line may end otherwise than by LF."""
         data, at = self._data, self._at
         if self._lone_cr or data[at : at + 1] in (b"\n", b"\r"):
-            return 0
-        stop = at + _BLOCK
-        if self._quote and (quote := data.find(self._quote, at, stop)) >= 0:
-            stop = quote
+            return b""
         block = data[at : data.rfind(b"\n", at, stop) + 1]
         for blank in (b"\n\n", b"\n\r\n") if b"\r" in block else (b"\n\n",):
             if (gap := block.find(blank)) >= 0:
                 block = block[: gap + 1]
-        self._at += len(block)
-        return block.count(b"\n")
+        return block
 
     def _fill(self) -> bool:
         """Have the longest record in memory, or all that is left; False when nothing is."""
@@ -172,3 +197,9 @@ class _Scanner:
 
     def _half_end(self) -> bytes:
         return b"\r" if self._lone_cr and self._data.endswith(b"\r") else b""
+
+
+def _parted(block: bytes, quote: bytes) -> tuple[list[bytes], list[bytes]]:
+    """What lies outside and inside of the quotes of some text, those left out that stand in a row and cancel each other."""
+    parts = block.replace(2 * quote, b"").split(quote)
+    return parts[::2], parts[1::2]

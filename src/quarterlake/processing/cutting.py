@@ -43,6 +43,15 @@ class Cutting:
     lone_cr: bool = False
 
     @property
+    def is_rfc_4180(self) -> bool:
+        """Whether fields are quoted as RFC 4180 has it: by `"`, which is doubled within."""
+        return self.quote == self.escape == b'"' and self.delimiter != b" "
+
+    def has_quote(self, data: bytes) -> bool:
+        """Whether a quote is in some bytes."""
+        return bool(self.quote) and self.quote in data
+
+    @property
     def patterns(self) -> _Patterns:
         """What finds records and fields."""
         return _patterns(self)
@@ -67,30 +76,35 @@ class Cut(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Records that follow each other, all with as many fields as was asked for and without a quote.
+    """Records that follow each other, each on one line and with as many fields as was asked for.
 
     Attributes:
         start: The first one's first byte, from 0.
         line: The physical line on which it starts, from 1.
         data: Their bytes, line ends included.
         records: How many they are.
+        quoted: Whether some fields are quoted; then each is as RFC 4180 has it, by `"` that is doubled within, nothing beside it.
     """
 
     start: int
     line: int
     data: bytes
     records: int
+    quoted: bool
 
     def cuts(self) -> Iterator[Cut]:
         """The records one by one."""
         for at, found in enumerate(_LINE.finditer(self.data)):
-            yield Cut(self.start + found.start(), self.line + at, found[1], quoted=False, problem=None)
+            yield self._cut(found.start(), self.line + at, found[1])
 
     def last(self) -> Cut:
         """The last record."""
         body = _bare(self.data)
         at = max(body.rfind(b"\n"), body.rfind(b"\r")) + 1
-        return Cut(self.start + at, self.line + self.records - 1, body[at:], quoted=False, problem=None)
+        return self._cut(at, self.line + self.records - 1, body[at:])
+
+    def _cut(self, at: int, line: int, raw: bytes) -> Cut:
+        return Cut(self.start + at, line, raw, self.quoted and b'"' in raw, problem=None)
 
 
 TOO_LONG = "a record longer than the reader's limit"
@@ -111,9 +125,11 @@ class _Patterns:
         self.field = self._compile(rb"F(D|\Z)", stop=rb"\Z")
 
     def run(self, fields: int) -> re.Pattern[bytes]:
-        """Records without a quote that have so many fields."""
-        other = b"[^D\\r\\nQ]*+"
-        return self._compile(b"(?:(?:" + other + b"D){%d}" % (fields - 1) + other + b"N)++")
+        """Records of one line that have so many fields, without a quote or, where RFC 4180 is kept, with well quoted ones."""
+        one = b"[^D\\r\\nQ]*+"
+        if self._cutting.is_rfc_4180:
+            one = b"(?>Q[^\\r\\nQ]*+(?:QQ[^\\r\\nQ]*+)*+Q|" + one + b")"
+        return self._compile(b"(?:(?:" + one + b"D){%d}" % (fields - 1) + one + b"N)++")
 
     def _compile(self, form: bytes, stop: bytes = b"") -> re.Pattern[bytes]:
         """Letters stand for: Field, Delimiter, Quote, Escape, liNe end, Stop, Text's end (a class's members)."""
@@ -150,7 +166,7 @@ def _run_pattern(cutting: Cutting, fields: int) -> re.Pattern[bytes]:
 
 
 class _Runs:
-    """Finds records of so many fields without a quote: by what is left of some lines without their text, else by the pattern."""
+    """Finds runs of records of so many fields: by what is left of some lines without their text, else by the pattern."""
 
     def __init__(self, cutting: Cutting, fields: int) -> None:
         self._pattern, self._quote = _run_pattern(cutting, fields), cutting.quote
@@ -172,11 +188,13 @@ class _Runs:
                     self._window = min(2 * self._window, _RUN)
                     return stop, records
         found = self._pattern.match(data, at, limit)
+        stop = found.end() if found else at
         # Text whose records differ is not looked through to the window's end for each of them.
-        self._window = max(self._window // 2, _SHORTEST_RUN)
+        is_worth_it = 2 * (stop - at) > limit - at
+        self._window = min(2 * self._window, _RUN) if is_worth_it else max(self._window // 2, _SHORTEST_RUN)
         if found is None:
             return at, 0
-        stop = found.end() + (data[found.end() - 1 : found.end() + 1] == b"\r\n")
+        stop += data[stop - 1 : stop + 1] == b"\r\n"
         return stop, count_newlines(data[at:stop])
 
 
@@ -207,7 +225,8 @@ def cut_in_runs(
         data = ahead.data
         stop, records = runs.match(data, at, longest) if runs else (at, 0)
         if records:
-            yield Run(ahead.offset + at, line, data[at:stop], records)
+            run = data[at:stop]
+            yield Run(ahead.offset + at, line, run, records, cutting.has_quote(run))
             line += records
             at = stop
             continue
@@ -224,7 +243,7 @@ def cut_in_runs(
         if stop < 0:
             newlines += ahead.skip_to(patterns.end)
             stop = 0
-        yield Cut(offset, line, _bare(raw), problem is None, problem)
+        yield Cut(offset, line, _bare(raw), problem is None and cutting.has_quote(raw), problem)
         line += newlines
         at = stop
 

@@ -173,6 +173,8 @@ class Rewriting:
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         delimiter, given = self.delimiter.encode(), self.dialect.delimiter.encode()
+        if run.quoted:
+            return data
         if b'"' not in data and (delimiter == given or delimiter not in data):
             return data if delimiter == given else data.replace(given, delimiter)
         return b"".join(self._record(Seen(one, None, None)) + b"\n" for one in run.cuts())
