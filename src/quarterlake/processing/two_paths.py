@@ -36,7 +36,6 @@ _HEAD = 1 << 20
 _FIRST = 1 << 16
 _FEW = 2
 _PAIR = 2
-_REOPENED = b'" '
 _LONE_CR = re.compile(rb"\r(?!\n|\Z)")
 _OVERLAP = 64
 _LONG = 64 << 10
@@ -147,7 +146,7 @@ def _scan(stream: BinaryIO, dialect: Dialect, reading: Reading, limit: int | Non
 
 def _sign(data: bytes, dialect: Dialect) -> str | None:
     """What there is in some bytes that DuckDB's reader takes otherwise than it is meant."""
-    if _REOPENED in data and _reopens(dialect.delimiter.encode()).search(data):
+    if _reopens(dialect.delimiter.encode()).search(data):
         return "a quote that opens again after it was closed"
     if dialect.line_end == b"\r" or b"\r" not in data:
         return None
@@ -159,10 +158,13 @@ def _sign(data: bytes, dialect: Dialect) -> str | None:
 
 @lru_cache(maxsize=16)
 def _reopens(delimiter: bytes) -> re.Pattern[bytes]:
-    """A quote that ends a field, blanks, and a quote; not one that begins a field, as in `" "`, nor two that stand for one."""
-    ends = rb"[\r\n" + re.escape(delimiter) + rb"]"
-    within = rb'(?<=[^\r\n"' + re.escape(delimiter) + rb'])(?:"")*+"'
-    return re.compile(rb"(?:" + within + rb"|(?<=" + ends + rb')(?:"")++) +"')
+    """A quote that ends a field, blanks, and a quote; not one that begins a field, as in `" "`, nor two that stand for one.
+
+    It begins with the first of some quotes in a row, so that all other text is passed over fast.
+    """
+    ends = rb"\r\n" + re.escape(delimiter)
+    within, begun = rb'(?<=[^"' + ends + rb']")', rb"(?<=[" + ends + rb']")"'
+    return re.compile(rb'"(?:' + within + rb"|" + begun + rb')(?:"")*+ +"')
 
 
 def _is_quoted(data: bytes, at: int) -> bool:
