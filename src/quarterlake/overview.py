@@ -12,7 +12,7 @@ from quarterlake.domain.curation import Curation
 from quarterlake.domain.errors import UsageError
 from quarterlake.domain.landings import Landing
 from quarterlake.domain.ledger import FileEntry, totals
-from quarterlake.domain.parsed import ParsedFile
+from quarterlake.domain.parsed import ParsedFile, origin_of
 from quarterlake.domain.periods import Period
 from quarterlake.domain.quality import QualityReport
 from quarterlake.domain.releases import Build, Release, checked_dataset_name, is_outdated
@@ -24,10 +24,11 @@ from quarterlake.processing.contract_files import declared_contract
 from quarterlake.processing.contracts import in_force
 from quarterlake.processing.curating import current_curation
 from quarterlake.processing.ledgers import file_entries, parts_by_file, stood_for
+from quarterlake.publishing.outlooks import newest_outlook
 from quarterlake.publishing.releases import datasets_with_releases, releases_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from quarterlake.pipeline import Pipeline
 
@@ -57,7 +58,7 @@ class Known(msgspec.Struct, frozen=True):
         """Its contract. Raises UsageError where there is none yet."""
         if self.contract is None:
             raise UsageError(
-                f"{self.dataset} has no contract yet, so nothing of it has been rejected. `quarterlake process` works one out."
+                f"{self.dataset} has no contract yet, so nothing of it has been rejected. `quarterlake process` works one out from the files that it can read."
             )
         return self.contract
 
@@ -98,9 +99,32 @@ def known(pipeline: Pipeline, dataset: str) -> Known:
         )
     contract = in_force(pipeline.parsing, dataset, declared_contract(pipeline.settings.contracts, dataset))
     landings = pipeline.resolved(manifests, contract)
-    parsed = pipeline.parsing.known_of(dataset, contract, landings) if contract else {}
+    parsed = (
+        pipeline.parsing.known_of(dataset, contract, landings)
+        if contract
+        else _unreadable(pipeline, dataset, landings)
+    )
     table = current_curation(pipeline.lake, dataset)
     return Known(dataset, landings, contract, parsed, table.curation if table else None)
+
+
+def _unreadable(pipeline: Pipeline, dataset: str, landings: Sequence[Landing]) -> dict[int, ParsedFile]:
+    """Of a data set without a contract the files that the last run could not read: they are parsed under none, but its outlook names them."""
+    _, outlook = newest_outlook(pipeline.lake.aggregated, dataset)
+    if outlook is None:
+        return {}
+    looked_at = [
+        landing.manifest
+        for landing in landings
+        if landing.is_live and landing.manifest.sequence <= outlook.landing
+    ]
+    return {
+        found.sequence: ParsedFile(
+            id="", origin=origin_of(found.sha256, None), sha256=found.sha256, parse_id="", error=error
+        )
+        for found in looked_at
+        if (error := outlook.refused.get(found.source)) is not None
+    }
 
 
 def chosen(pipeline: Pipeline, dataset: str | None) -> list[Known]:

@@ -247,6 +247,22 @@ def test_correcting_the_first_of_two_equal_files_keeps_the_records_of_the_second
         assert sum(row["count"] for row in summary_rows(pipeline)) == 65
 
 
+def test_a_data_set_none_of_whose_files_can_be_read_says_why(in_folder: Scene) -> None:
+    in_folder.put("sales_2026-01.csv", bytes(range(256)) * 20)
+    refused = in_folder.run().refused
+    assert "is binary" in refused["sales/sales_2026-01.csv"]
+    in_folder.put("sales_2026-02.csv", bytes(range(256)) * 30)
+    with in_folder.pipeline() as pipeline:
+        pipeline.ingest(in_folder.source)
+        [status] = lake_status(pipeline, "sales")["datasets"]
+        first, second = ledger_entries(pipeline, "sales")
+    assert status["files"]["unprocessed"] == 1, "the second has not been looked at"
+    assert status["files"]["refused"] == [
+        {"source": source, "error": error} for source, error in refused.items()
+    ]
+    assert (first.error, second.error) == (refused["sales/sales_2026-01.csv"], None)
+
+
 def test_bytes_that_come_again_are_unprocessed_until_they_are_curated(in_folder: Scene) -> None:
     in_folder.put_months(*FIRST_QUARTER)
     in_folder.run()
