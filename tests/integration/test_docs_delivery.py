@@ -16,7 +16,8 @@ from quarterlake.delivery.keystore import open_keystore
 from quarterlake.delivery.rest import routers
 from quarterlake.delivery.sharing import listing, tables
 from quarterlake.lake.location import open_lake
-from quarterlake.settings import VARIABLES, read_settings
+from quarterlake.settings import read_settings
+from quarterlake.variables import VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ import pytest
 
 from quarterlake.domain.odcs import from_yaml
 from quarterlake.publishing.gates import GATES
-from quarterlake.settings import VARIABLES
+from quarterlake.variables import VARIABLES
 
 ROOT = Path(__file__).parents[2]
 CLI = [sys.executable, "-m", "quarterlake.cli"]

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from quarterlake.domain.errors import UsageError
 from quarterlake.domain.periods import PeriodKind
-from quarterlake.settings import VARIABLES, read_settings
+from quarterlake.settings import read_settings
+from quarterlake.variables import VARIABLES
 
 
 def test_without_anything_the_defaults_hold() -> None:
