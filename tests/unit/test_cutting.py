@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from quarterlake.processing import careful_count, cutting
 from quarterlake.processing.careful_count import count_carefully
-from quarterlake.processing.cutting import STRAY, TOO_LONG, Cut, Cutting, Run, cut, cut_in_runs, fields
+from quarterlake.processing.cut_patterns import Cutting
+from quarterlake.processing.cutting import STRAY, TOO_LONG, Cut, Run, cut, cut_in_runs, fields
 
 COMMA = Cutting(b",")
 FORMS = [

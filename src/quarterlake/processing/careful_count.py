@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from quarterlake.processing.cutting import Cutting
+    from quarterlake.processing.cut_patterns import Cutting
 
 _CHUNK = 4 << 20
 _BLOCK = 32 << 10

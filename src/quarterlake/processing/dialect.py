@@ -13,7 +13,8 @@ import msgspec
 
 from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.reading import EVIDENCE, Reading
-from quarterlake.processing.cutting import LONGEST, Cut, Cutting, cut, cut_in_runs, one_by_one
+from quarterlake.processing.cut_patterns import Cutting
+from quarterlake.processing.cutting import LONGEST, Cut, cut, cut_in_runs, one_by_one
 from quarterlake.processing.dialect_evidence import cells_of, choose_cutting, shown, with_line_ends
 from quarterlake.processing.layout import Cells, Head, lay_out
 

@@ -14,7 +14,8 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from quarterlake.processing.cutting import Cut, Cutting, cut, fields
+from quarterlake.processing.cut_patterns import Cutting
+from quarterlake.processing.cutting import Cut, cut, fields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
