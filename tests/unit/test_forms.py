@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quarterlake.domain.column_types import DATE, INT64, STRING, TIMESTAMP, ColumnType
-from quarterlake.domain.forms import named_like_time
 from quarterlake.domain.inference import Evidence, infer, plain, widened
+from quarterlake.domain.time_forms import named_like_time
 from quarterlake.domain.value_formats import NumberFormat, format_for, read_format
 from quarterlake.processing.casts import cast_text
 from quarterlake.processing.evidence import gather_evidence

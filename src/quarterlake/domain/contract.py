@@ -18,8 +18,8 @@ from quarterlake.domain.drift import (
     evolved_columns,
 )
 from quarterlake.domain.errors import ContractError
-from quarterlake.domain.forms import rival_of
 from quarterlake.domain.reading import EVIDENCE, Reading
+from quarterlake.domain.time_forms import rival_of
 
 RESERVED_COLUMNS = frozenset(
     {"_source", "_month", "_time", "_raw", "_landing", "_row", "file_row_number", "file_index"}

@@ -25,7 +25,9 @@ from quarterlake.domain.column_types import (
     decimal_for,
     join,
 )
-from quarterlake.domain.forms import Decision, Form, decide, merged, number_reading, plain_forms
+from quarterlake.domain.format_decision import decide
+from quarterlake.domain.forms import Decision, Form, merged, plain_forms
+from quarterlake.domain.number_forms import number_reading
 from quarterlake.domain.value_formats import NumberFormat, read_format
 
 TYPED_SHARE = 0.9

@@ -13,14 +13,13 @@ from quarterlake.domain.contract import fingerprint
 from quarterlake.domain.drift import DriftKind, DriftPolicy, Evolution
 from quarterlake.domain.errors import ConflictError
 from quarterlake.domain.inference import TYPED_SHARE, infer_type, plain, widened
+from quarterlake.domain.number_forms import has_decimal_commas, may_be_thousands
 from quarterlake.domain.odcs import from_yaml
 from quarterlake.domain.odcs_writing import to_yaml
 from quarterlake.lake import keys
 from quarterlake.processing.drafts import (
     came_later,
     draft_contract,
-    has_decimal_commas,
-    may_be_thousands,
     new_columns,
     refined,
 )

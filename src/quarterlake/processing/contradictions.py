@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from quarterlake.domain.column_types import Kind
 from quarterlake.domain.errors import UnreadableFileError
-from quarterlake.domain.forms import grouped_by_points, only_as, rival_of
+from quarterlake.domain.number_forms import grouped_by_points
+from quarterlake.domain.time_forms import only_as, rival_of
 from quarterlake.processing.sql import identifier, literal, parquet, rows
 
 if TYPE_CHECKING:

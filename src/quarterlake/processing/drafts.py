@@ -12,14 +12,14 @@ from quarterlake.domain.column_roles import TimeCandidate, choose_record_time, l
 from quarterlake.domain.column_types import DATE, INT64, NULL, STRING, TIMESTAMP, ColumnType, Kind, join
 from quarterlake.domain.contract import RESERVED_COLUMNS, Column, Contract
 from quarterlake.domain.drift import DriftKind, Evolution
-from quarterlake.domain.forms import Decision, only_thousands
+from quarterlake.domain.forms import Decision
 from quarterlake.domain.inference import Evidence, infer, infer_type
-from quarterlake.domain.value_formats import NumberFormat, read_format
+from quarterlake.domain.number_forms import has_decimal_commas, may_be_thousands, only_thousands
 from quarterlake.processing.dialect import unique_names
 from quarterlake.processing.parsing import stamp_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from quarterlake.domain.landings import Landing, Manifest
     from quarterlake.domain.parsed import ParsedFile
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from quarterlake.processing.samples import Sample
 
 _SAMPLED_RECORDS = 2_000
-_THOUSAND = 3
 
 
 def draft_contract(
@@ -251,17 +250,6 @@ def by_name_of_file(source: str, found: Decision, samples: Sequence[Sample]) -> 
         fitting[0],
         f"read as {fitting[0]}, as only so its values lie in the periods of their files' names",
     )
-
-
-def has_decimal_commas(formats: Iterable[str]) -> bool:
-    """Whether one of some columns' formats has decimal commas, so that a point elsewhere in their file may separate thousands."""
-    found = [read_format(text) for text in formats if text]
-    return any(isinstance(form, NumberFormat) and form.decimal == "," for form in found)
-
-
-def may_be_thousands(kind: ColumnType, format_text: str) -> bool:
-    """Whether a plain column has no more than the three decimals that a group of thousands has."""
-    return kind.kind is Kind.DECIMAL and kind.scale == _THOUSAND and not format_text
 
 
 def _beside_commas(decisions: Mapping[str, Decision], samples: Sequence[Sample]) -> list[str]:

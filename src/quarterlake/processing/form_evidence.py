@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from quarterlake.domain.forms import DIGITS, EPOCH_YEARS, ISO, NUMBER, TIME, ZEROS, Form
+from quarterlake.domain.forms import DIGITS, ISO, NUMBER, TIME, ZEROS, Form
+from quarterlake.domain.time_forms import EPOCH_YEARS
 from quarterlake.domain.value_formats import (
     APOSTROPHES,
     BLANKS,
