@@ -14,7 +14,6 @@ from quarterlake.domain.reading import EVIDENCE
 from quarterlake.exporting import export
 from quarterlake.processing.engines.duckdb_connections import Connections
 from quarterlake.processing.engines.turns import Turns
-from quarterlake.processing.faults import environment_faults
 from quarterlake.processing.inspecting import inspect_path
 from quarterlake.processing.samples import sample_file
 from quarterlake.processing.sql import parquet_options, rows
@@ -81,10 +80,9 @@ def test_wide_files_are_inspected_run_and_their_rejects_exported_in_little_memor
         assert export(pipeline, "sales", tmp_path / "rejects.csv").rejects == 1
 
 
-def test_what_one_thread_cannot_hold_either_is_said(connections: Connections, tmp_path: Path) -> None:
+def test_what_one_thread_cannot_hold_either_is_said(connections: Connections) -> None:
     def too_much(connection: DuckDBPyConnection) -> object:
-        with environment_faults(tmp_path):
-            return rows(connection, "SELECT len(list(i)) FROM range(60_000_000) numbers(i)")
+        return rows(connection, "SELECT len(list(i)) FROM range(60_000_000) numbers(i)")
 
     with pytest.raises(EngineMemoryError, match="QUARTERLAKE_MEMORY"):
         connections.sparing(too_much)

@@ -16,7 +16,6 @@ from quarterlake.domain.errors import UnreadableFileError
 from quarterlake.domain.naming import timestamp_in
 from quarterlake.processing.drafts import contract_of, refined
 from quarterlake.processing.engines.duckdb_connections import DEFAULT_MEMORY, Connections
-from quarterlake.processing.faults import environment_faults
 from quarterlake.processing.faults import reading as reading_of
 from quarterlake.processing.parser import ParseJob, ParseOutcome, parse_file
 from quarterlake.processing.rejects import Reject
@@ -163,10 +162,7 @@ def inspect_path(
         scratch = Path(folder)
 
         def inspected(connection: duckdb.DuckDBPyConnection) -> Inspection:
-            with environment_faults(scratch):
-                return inspect_file(
-                    connection, path.name, path, scratch, reading, first=first, contract=contract
-                )
+            return inspect_file(connection, path.name, path, scratch, reading, first=first, contract=contract)
 
         with closing(Connections(lambda: scratch, memory=memory, threads=threads)) as connections:
             return connections.sparing(inspected)

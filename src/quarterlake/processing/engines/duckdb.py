@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
 from quarterlake.domain.periods import Period
 from quarterlake.domain.reading import EVIDENCE, Reading
 from quarterlake.domain.releases import Aggregate, AggregateColumn, Build, DataFile
@@ -19,11 +17,10 @@ from quarterlake.processing import curate_sql
 from quarterlake.processing.aggregates import columns_of, user_query, write_summary
 from quarterlake.processing.engines.duckdb_connections import DEFAULT_MEMORY, Connections
 from quarterlake.processing.engines.duckdb_curating import curate_month, reader
+from quarterlake.processing.engines.duckdb_parsing import ParsingFiles
 from quarterlake.processing.engines.duckdb_tables import at_hand, distinct_values
 from quarterlake.processing.engines.parse_groups import alike, together
 from quarterlake.processing.faults import environment_faults
-from quarterlake.processing.parser import ParseJob, ParseOutcome, parse_file
-from quarterlake.processing.parsing import stamp_of
 from quarterlake.processing.profiling import (
     profile_records,
     profile_small_table,
@@ -31,9 +28,7 @@ from quarterlake.processing.profiling import (
     published_columns,
 )
 from quarterlake.processing.rejects import Reject
-from quarterlake.processing.replays import readable
 from quarterlake.processing.samples import Sample, file_evidence, sample_file
-from quarterlake.processing.small_files import parse_together
 from quarterlake.processing.small_profiles import FEW_ROWS
 from quarterlake.processing.sql import identifier, literal, literals, number, parquet, rows
 from quarterlake.processing.sql_dialects import DUCKDB
@@ -64,7 +59,6 @@ _WORKERS = 2
 """Files or months worked on at a time: while one waits for Python or for its last row group, the engine reads the other."""
 _LARGE_MONTH = 4_000_000
 """Records. Sorting a larger month keeps all cores busy, and takes memory beyond DuckDB's own count of it: one at a time."""
-_WRITERS = 8
 
 
 class DuckDBEngine:
@@ -75,6 +69,7 @@ class DuckDBEngine:
     def __init__(self, lake: Lake, *, memory: str = DEFAULT_MEMORY, threads: int | None = None) -> None:
         self._lake = lake
         self._connections = Connections(lambda: self._scratch, memory=memory, threads=threads)
+        self._parsing = ParsingFiles(lake, self._connections)
 
     def sample(
         self,
@@ -88,7 +83,7 @@ class DuckDBEngine:
             manifest, stamp = given
             name, scratch = manifest.source, self._scratch
             with self._lake.raw.local([manifest.key]) as [raw]:
-                return self._sparing(
+                return self._connections.sparing(
                     lambda connection: sample_file(
                         connection, name, raw, scratch, records=records, stamp=stamp, written=written
                     )
@@ -106,20 +101,13 @@ class DuckDBEngine:
 
     def _file_evidence(self, manifest: Manifest, columns: Sequence[str]) -> dict[str, Evidence]:
         with self._lake.raw.local([manifest.key]) as [raw]:
-            return self._sparing(
+            return self._connections.sparing(
                 lambda connection: file_evidence(connection, manifest.source, raw, self._scratch, columns)
             )
 
-    def _sparing(self, work: Callable[[DuckDBPyConnection], T]) -> T:
-        def guarded(connection: DuckDBPyConnection) -> T:
-            with environment_faults(self._scratch):
-                return work(connection)
-
-        return self._connections.sparing(guarded)
-
     def parse(self, requests: Iterable[ParseRequest]) -> Iterator[ParsedFile]:
         """See the port. Small files are parsed together."""
-        for parsed in self._side_by_side(self._parse_some, together(requests)):
+        for parsed in self._side_by_side(self._parsing.some, together(requests)):
             yield from parsed
 
     def _side_by_side(
@@ -132,51 +120,6 @@ class DuckDBEngine:
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
-
-    def _parse_some(self, requests: Sequence[ParseRequest]) -> list[ParsedFile]:
-        if len(requests) == 1:
-            return [self._parse_one(requests[0])]
-        with (
-            self._lake.raw.local([request.manifest.key for request in requests]) as paths,
-            environment_faults(self._scratch),
-        ):
-            jobs = [_job(request, raw) for request, raw in zip(requests, paths, strict=True)]
-            with self._connections.of_one_thread() as connection:
-                outcomes = parse_together(connection, jobs, self._scratch)
-        placed = dict(zip(outcomes, self._place_all(requests, outcomes), strict=True))
-        return [
-            placed[request.id] if request.id in placed else self._parse_one(request) for request in requests
-        ]
-
-    def _parse_one(self, request: ParseRequest) -> ParsedFile:
-        manifest = request.manifest
-        with (
-            self._lake.raw.local([manifest.key]) as [landed],
-            environment_faults(self._scratch),
-            readable(manifest, landed, request.withheld, self._scratch) as raw,
-        ):
-            given = _job(request, raw)
-            outcome = self._sparing(lambda connection: parse_file(connection, given, self._scratch))
-        return self._placed(request, outcome)
-
-    def _place_all(
-        self, requests: Sequence[ParseRequest], outcomes: Mapping[str, ParseOutcome]
-    ) -> list[ParsedFile]:
-        """Several at a time: most of a small file's time is waiting for the disk or the network."""
-        by_id = {request.id: request for request in requests}
-        with ThreadPoolExecutor(_WRITERS) as pool:
-            return list(pool.map(lambda item: self._placed(by_id[item[0]], item[1]), outcomes.items()))
-
-    def _placed(self, request: ParseRequest, outcome: ParseOutcome) -> ParsedFile:
-        placed = {}
-        for field, path, suffix in (
-            ("data", outcome.data, "parquet"),
-            ("rejects", outcome.rejects, "rejects.parquet"),
-        ):
-            if path is not None:
-                placed[field] = keys.parsed(request.manifest.dataset, request.id, suffix)
-                self._lake.curated.adopt(path, placed[field])
-        return msgspec.structs.replace(outcome.document, **placed)
 
     def distinct(self, parsed: Sequence[ParsedFile], columns: Sequence[str], limit: int) -> dict[str, int]:
         """See the port."""
@@ -196,7 +139,7 @@ class DuckDBEngine:
         size = sum(file.records for file in files) * len(wanted)
         with self._lake.curated.local([file.data for file in files if file.data is not None]) as paths:
             accepted = f"SELECT {', '.join(map(identifier, wanted))} FROM {parquet(literals(paths))} WHERE _raw IS NULL"
-            return self._sparing(
+            return self._connections.sparing(
                 lambda connection: distinct_values(connection, accepted, len(paths), size, wanted, limit)
             )
 
@@ -239,7 +182,9 @@ class DuckDBEngine:
         rivals = [given for inputs in request.rivals.values() for given in inputs]
         target = self._scratch / f"{request.id}.parquet"
         with self._paths([*request.inputs, *rivals]) as paths:
-            month = self._sparing(lambda connection: curate_month(connection, request, paths, target))
+            month = self._connections.sparing(
+                lambda connection: curate_month(connection, request, paths, target)
+            )
         self._lake.curated.adopt(target, f"{request.dataset}/{request.path}")
         return month
 
@@ -283,7 +228,7 @@ class DuckDBEngine:
         profiled = profile_small_table if aggregate.rows <= FEW_ROWS else profile_table
         with self._lake.aggregated.local(paths) as local:
             files = parquet(literals(local))
-            return self._sparing(
+            return self._connections.sparing(
                 lambda connection: profiled(DUCKDB, aggregate.name, columns, files, _asking(connection))
             )
 
@@ -333,7 +278,7 @@ class DuckDBEngine:
             yield dict(zip(files, paths, strict=True))
 
     def _rows(self, query: str) -> list[tuple[object, ...]]:
-        return self._sparing(lambda connection: rows(connection, query))
+        return self._connections.sparing(lambda connection: rows(connection, query))
 
     def _on_view(self, view: PeriodView, work: Callable[[DuckDBPyConnection], T]) -> T:
         """The result of `work` where a data set's name is a view of its records of a period."""
@@ -344,7 +289,7 @@ class DuckDBEngine:
                 connection.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(view.dataset)} AS {query}")
                 return work(connection)
 
-            return self._sparing(on_view)
+            return self._connections.sparing(on_view)
 
 
 def _asking(connection: DuckDBPyConnection) -> Ask:
@@ -355,18 +300,3 @@ def _parquet(view: PeriodView, paths: Sequence[Path]) -> Callable[[Sequence[Cura
     """Reads the local files of months of a view."""
     by_path = dict(zip((file.path for file in view.files), paths, strict=True))
     return lambda months: parquet(literals(by_path[file.path] for month in months for file in month.files))
-
-
-def _job(request: ParseRequest, raw: Path) -> ParseJob:
-    manifest = request.manifest
-    return ParseJob(
-        request.id,
-        request.origin,
-        manifest.source,
-        manifest.sha256,
-        raw,
-        request.name_time,
-        request.contract,
-        stamp_of(manifest) if manifest.replay is None else None,
-        is_ours=manifest.replay is not None,
-    )

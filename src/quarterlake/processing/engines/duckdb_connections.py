@@ -11,6 +11,7 @@ import duckdb
 
 from quarterlake.domain.errors import EngineMemoryError
 from quarterlake.processing.engines.turns import Turns
+from quarterlake.processing.faults import environment_faults
 from quarterlake.processing.sql import one_thread
 
 if TYPE_CHECKING:
@@ -59,15 +60,16 @@ class Connections:
     def sparing(self, work: Callable[[DuckDBPyConnection], T]) -> T:
         """The result of `work` on a connection of this thread; where memory does not suffice, of the same work alone and with one thread.
 
-        Each thread of DuckDB's holds its own share of what it works on, such as the text of many wide records. Raises EngineMemoryError where one is too many, too.
+        Each thread of DuckDB's holds its own share of what it works on, such as the text of many wide records. Raises EngineMemoryError where one is too many, too,
+        and DiskFullError.
         """
         try:
-            with self._turns.beside_others():
+            with self._turns.beside_others(), environment_faults(self._scratch()):
                 return work(self.in_thread())
         except EngineMemoryError:
             self._let_go()
         # Not within `except`, where the failed work's results would be held on to.
-        with self._turns.alone(), one_thread(self.shared()):
+        with self._turns.alone(), one_thread(self.shared()), environment_faults(self._scratch()):
             return work(self.in_thread())
 
     def _let_go(self) -> None:
