@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from quarterlake.domain.column_roles import TimeCandidate, choose_record_time, looks_like_key
-from quarterlake.domain.column_types import DATE, INT64, NULL, STRING, TIMESTAMP, ColumnType, Kind, join
+from quarterlake.domain.column_types import NULL, STRING, ColumnType, Kind
 from quarterlake.domain.contract import RESERVED_COLUMNS, Column, Contract
 from quarterlake.domain.drift import DriftKind, Evolution
-from quarterlake.domain.forms import Decision
-from quarterlake.domain.inference import Evidence, infer, infer_type
+from quarterlake.domain.inference import Evidence, infer
 from quarterlake.domain.number_forms import has_decimal_commas, may_be_thousands, only_thousands
 from quarterlake.processing.dialect import unique_names
+from quarterlake.processing.draft_notes import has_local_times, note_on, notes_on_nulls
 from quarterlake.processing.parsing import stamp_of
+from quarterlake.processing.sample_decisions import beside_commas, by_name_of_file, decisions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -76,7 +77,7 @@ def contract_of(
     if unsure := [source for source, found in decisions.items() if found.note and found.type == STRING]:
         for source, evidence in evidence_of(unsure).items():
             decisions[source] = infer(evidence.formed(), source)
-    if doubtful := _beside_commas(decisions, samples):
+    if doubtful := beside_commas(decisions, samples):
         for source, evidence in evidence_of(doubtful).items():
             decisions[source] = only_thousands(evidence.formed().forms) or decisions[source]
     decisions = {source: by_name_of_file(source, found, samples) for source, found in decisions.items()}
@@ -108,8 +109,8 @@ def contract_of(
         if source.casefold() in RESERVED_COLUMNS
     ]
     notes += [note_on(names[source], found) for source, found in decisions.items() if found.note]
-    notes += _notes_on_nulls(samples, types, names)
-    if _has_local_times(samples, decisions):
+    notes += notes_on_nulls(samples, types, names)
+    if has_local_times(samples, decisions):
         notes.append("times without an offset are read as UTC; set quarterlake.timezone if they are not")
     return Contract(
         dataset=dataset,
@@ -183,11 +184,6 @@ def new_columns(
     ]
 
 
-def note_on(name: str, decision: Decision) -> str:
-    """What a contract's notes say of the way in which a column is read."""
-    return f"{name}: {decision.note}"
-
-
 def _related(samples: Sequence[Sample]) -> list[Sample]:
     """The samples that share a column with the commonest layout: a stray note among the data says nothing of its shape."""
     layouts = Counter(tuple(sorted(name.casefold() for name in sample.columns)) for sample in samples)
@@ -199,103 +195,6 @@ def _related(samples: Sequence[Sample]) -> list[Sample]:
 def our_names(sources: Sequence[str]) -> tuple[str, ...]:
     """Column names of ours for those in files: the same, but for names that quarterlake keeps for itself."""
     return unique_names([f"{name}_" if name.casefold() in RESERVED_COLUMNS else name for name in sources])
-
-
-def decisions_of(samples: Sequence[Sample]) -> dict[str, Decision]:
-    """The type and format that samples give each column, by its name in the files."""
-    evidence: dict[str, Evidence] = {}
-    natives: dict[str, ColumnType] = {}
-    spelling: dict[str, str] = {}
-    for sample in samples:
-        for given, found in sample.columns.items():
-            source = spelling.setdefault(given.casefold(), given)
-            evidence[source] = evidence.get(source, Evidence()) + found.formed()
-            if given in sample.natives:
-                natives[source] = join(natives.get(source, NULL), sample.natives[given])
-    counted: dict[str, Evidence] = {}
-    for sample in samples:
-        for given, found in sample.columns.items():
-            source = spelling[given.casefold()]
-            own = Evidence() if given in sample.natives else found
-            counted[source] = counted.get(source, Evidence()) + own
-    return {
-        source: _decision(source, found, counted[source], natives.get(source))
-        for source, found in evidence.items()
-    }
-
-
-def _decision(name: str, found: Evidence, counted: Evidence, native: ColumnType | None) -> Decision:
-    """Texts are decided by their forms; of types that the file itself gives only integers can be times."""
-    if native is None:
-        return infer(found, name)
-    decided = infer(found, name)
-    if native == INT64 and decided.type.kind in {Kind.DATE, Kind.TIMESTAMP}:
-        return decided
-    return Decision(join(infer_type(counted), native))
-
-
-def by_name_of_file(source: str, found: Decision, samples: Sequence[Sample]) -> Decision:
-    """A date that could be read in two ways is read in the one that puts all its values into the periods of their files' names."""
-    fitting = []
-    for form in found.alternatives:
-        agreed = [s.times[source][form] for s in samples if form in s.times.get(source, {})]
-        instants = sum(a.instants for a in agreed)
-        if instants and instants == sum(a.in_name for a in agreed):
-            fitting.append(form)
-    if len(fitting) != 1:
-        return found
-    kind = TIMESTAMP if "H" in fitting[0] or "h" in fitting[0] else DATE
-    return Decision(
-        kind,
-        fitting[0],
-        f"read as {fitting[0]}, as only so its values lie in the periods of their files' names",
-    )
-
-
-def _beside_commas(decisions: Mapping[str, Decision], samples: Sequence[Sample]) -> list[str]:
-    """Columns of texts with three decimals at most after a point, where others have decimal commas: the points may separate thousands."""
-    if not has_decimal_commas(found.format for found in decisions.values()):
-        return []
-    natives = {name.casefold() for sample in samples for name in sample.natives}
-    return [
-        source
-        for source, found in decisions.items()
-        if may_be_thousands(found.type, found.format)
-        if source.casefold() not in natives
-    ]
-
-
-def _has_local_times(samples: Sequence[Sample], decisions: Mapping[str, Decision]) -> bool:
-    """Whether a column's times have no offset that would say in which zone they are."""
-    times = {source: found for source, found in decisions.items() if found.type == TIMESTAMP}
-    if any(
-        found.format and "X" not in found.format and "epoch" not in found.format for found in times.values()
-    ):
-        return True
-    return any(e.local for s in samples for source, e in s.columns.items() if source in times)
-
-
-def _notes_on_nulls(
-    samples: Sequence[Sample], types: Mapping[str, ColumnType], names: Mapping[str, str]
-) -> list[str]:
-    """Which texts are taken for missing values in which columns, and where such texts are kept."""
-    read: dict[tuple[str, ...], list[str]] = {}
-    kept: dict[tuple[str, ...], list[str]] = {}
-    for source, kind in types.items():
-        tokens = tuple(sorted({token for s in samples for token in s.tokens.get(source, ())}))
-        if tokens:
-            (kept if kind == STRING else read).setdefault(tokens, []).append(names[source])
-    return [
-        *(f"{', '.join(columns)}: {_quoted(tokens)} read as null" for tokens, columns in read.items()),
-        *(
-            f"{', '.join(columns)}: {_quoted(tokens)} kept as text; list them in quarterlake.nulls to read them as null"
-            for tokens, columns in kept.items()
-        ),
-    ]
-
-
-def _quoted(tokens: Sequence[str]) -> str:
-    return ", ".join(f"'{token}'" for token in tokens)
 
 
 def _time_candidates(
