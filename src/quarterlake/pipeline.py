@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from quarterlake.domain.completeness import Completeness, assess
-from quarterlake.domain.contract import Contract, fingerprint
+from quarterlake.domain.completeness import assess
 from quarterlake.domain.errors import EngineMemoryError, TerminalError, UsageError
 from quarterlake.domain.landings import Landing, resolve
 from quarterlake.domain.periods import Period
 from quarterlake.domain.progress import Progress, Silence
-from quarterlake.domain.quality import QualityReport
-from quarterlake.domain.releases import Build, Release, is_dataset_name, is_outdated, needs_release
+from quarterlake.domain.releases import Release, is_dataset_name, is_outdated, needs_release
 from quarterlake.ingestion.land import IngestReport
 from quarterlake.ingestion.land import Landing as LandingStage
 from quarterlake.ingestion.seen import Seen
-from quarterlake.lake import documents, keys
+from quarterlake.judging import judge
+from quarterlake.lake import keys
 from quarterlake.lake.location import Lake, open_lake
 from quarterlake.lake.manifests import read_manifests
 from quarterlake.outcomes import DatasetOutcome, Wishes
@@ -33,16 +32,17 @@ from quarterlake.processing.curating import curate
 from quarterlake.processing.engines.duckdb import DuckDBEngine
 from quarterlake.processing.ledgers import file_entries, stood_for
 from quarterlake.processing.parsing import Parsing, stamp_of
-from quarterlake.publishing.gates import Evaluation, check_gate_names, evaluate
+from quarterlake.publishing.gates import check_gate_names
 from quarterlake.publishing.outlooks import leave_outlook
 from quarterlake.publishing.publish import finish_claims, publish
-from quarterlake.publishing.releases import current_release, current_releases, previous_release
+from quarterlake.publishing.releases import current_releases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
+    from quarterlake.domain.contract import Contract
     from quarterlake.domain.landings import Manifest
     from quarterlake.processing.engines.port import Engine
     from quarterlake.settings import Settings
@@ -205,7 +205,7 @@ class Pipeline:
         """Process, then look at the gates of each build that is not published already."""
         outcome = self._built(dataset, wishes)
         for made in outcome.builds:
-            self._judge(made, outcome, wishes)
+            judge(self.lake.aggregated, self.engine, made, outcome, wishes)
         return self._looked_ahead(outcome)
 
     def publish(self, dataset: str, wishes: Wishes) -> DatasetOutcome:
@@ -220,7 +220,7 @@ class Pipeline:
         if waiting:
             self.progress.start(f"publish {dataset}", len(waiting))
         for made in outcome.builds:
-            report = self._judge(made, outcome, wishes)
+            report = judge(self.lake.aggregated, self.engine, made, outcome, wishes)
             if report is None or not report.passed:
                 continue
             release = publish(store, made, report, self.now, landing=outcome.landing, run=self.run_id)
@@ -246,21 +246,6 @@ class Pipeline:
             rejects=outcome.rejects,
         )
         return outcome
-
-    def _judge(self, made: Build, outcome: DatasetOutcome, wishes: Wishes) -> QualityReport | None:
-        """The gates of a build, noted in the outcome; None where there is nothing to publish."""
-        current = current_release(self.lake.aggregated, made.dataset, made.period)
-        if not needs_release(current, made.id):
-            if current is not None and current.build.id == made.id:
-                outcome.current.append(current)
-            else:
-                outcome.held_back.append(made.period)
-            return None
-        report = self._report(made, outcome, allow_incomplete=wishes.allow_incomplete)
-        outcome.reports.append(report)
-        if not report.passed:
-            outcome.stopped.append(made.period)
-        return report
 
     def _find_stale(self, outcome: DatasetOutcome, curated: Curated, wishes: Wishes) -> None:
         """Note current releases whose records changed though no build can take their place, as when a month was emptied."""
@@ -343,27 +328,3 @@ class Pipeline:
             for m, sample in zip(live, samples, strict=True)
             if sample.error is not None
         }
-
-    def _report(self, made: Build, outcome: DatasetOutcome, *, allow_incomplete: bool) -> QualityReport:
-        found = next(c for c in outcome.completeness if c.period.name == made.period)
-        if allow_incomplete:
-            found = Completeness(found.period, found.landed, (), closed=True)
-        store, contract = self.lake.aggregated, outcome.contract or made.contract
-        previous = previous_release(store, made.dataset, made.period)
-        circumstances = fingerprint(
-            [
-                previous.name if previous else None,
-                list(found.lacking),
-                found.closed,
-                outcome.refused,
-                contract.gates,
-                sorted(column.name for column in contract.columns if not column.nullable),
-            ]
-        )
-        key = keys.quality(made.dataset, made.id, circumstances)
-        report = documents.read(store, key, QualityReport)
-        if report is None:
-            staged, strays = self.engine.recount(made)
-            report = evaluate(Evaluation(made, contract, previous, found, outcome.refused, staged, strays))
-            documents.write_once(store, key, report)
-        return report
