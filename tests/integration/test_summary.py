@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from quarterlake.domain.column_types import ColumnType
 from quarterlake.domain.contract import Column, Contract
 from quarterlake.domain.errors import AggregateError
-from quarterlake.processing import summary_sql
 from quarterlake.processing.aggregates import user_query, write_summary
 from quarterlake.processing.engines.port import PeriodView
 from quarterlake.processing.sql_dialects import DUCKDB
+from quarterlake.processing.summary_measures import Measure
+from quarterlake.processing.summary_quartiles import quartiles_query, spilling_quartiles_query
 from quarterlake.processing.user_sql import parse_aggregate
 from tests.integration.conftest import LakeTarget
 from tests.integration.lakes import Scene, sales, table_rows
@@ -223,13 +224,12 @@ DOUBLES = st.floats(width=64) | st.sampled_from(
     grouped=st.booleans(),
 )
 def test_both_ways_to_quartiles_agree(rows: list[tuple[float | None, str | None]], *, grouped: bool) -> None:
-    measure = summary_sql.Measure(Column("v", ColumnType.parse("float64"), "v"), exact=False)
+    measure = Measure(Column("v", ColumnType.parse("float64"), "v"), exact=False)
     dimensions = ["k"] if grouped else []
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.execute(f"CREATE TEMP VIEW sales AS {values_query(rows, 'float64')}")
         queries = [
-            make(DUCKDB, dimensions, measure, "sales")
-            for make in (summary_sql.quartiles_query, summary_sql.spilling_quartiles_query)
+            make(DUCKDB, dimensions, measure, "sales") for make in (quartiles_query, spilling_quartiles_query)
         ]
         hashed, sorted_ = ({row[:-1]: row[-1] for row in connection.execute(q).fetchall()} for q in queries)
     # A group of nulls has no quartiles: the one says so, the other leaves it out.

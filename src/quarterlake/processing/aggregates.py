@@ -14,6 +14,8 @@ from quarterlake.processing import summary_sql
 from quarterlake.processing.published_sql import published_query
 from quarterlake.processing.sql import fill, identifier, literal, one_thread, parquet, rows
 from quarterlake.processing.sql_dialects import DUCKDB
+from quarterlake.processing.summary_measures import Measure, measured_columns, measures
+from quarterlake.processing.summary_quartiles import quartiles_query, spilling_quartiles_query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,9 +74,9 @@ def write_summary(connection: DuckDBPyConnection, view: PeriodView, target: Path
 
     Raises AggregateError where a sum could have more digits than a decimal.
     """
-    columns = summary_sql.measured_columns(view.contract)
+    columns = measured_columns(view.contract)
     ranges = rows(connection, summary_sql.ranges_query(DUCKDB, columns, identifier(view.dataset)))[0]
-    measured = summary_sql.measures(view.dataset, columns, ranges)
+    measured = measures(view.dataset, columns, ranges)
     in_memory = int(str(ranges[0])) * _BYTES_A_VALUE <= _memory_limit(connection)
     if len(measured) <= _MEASURES_AT_ONCE:
         _write_measures(connection, view, measured, target, in_memory=in_memory)
@@ -96,7 +98,7 @@ def write_summary(connection: DuckDBPyConnection, view: PeriodView, target: Path
 def _write_measures(
     connection: DuckDBPyConnection,
     view: PeriodView,
-    measured: Sequence[summary_sql.Measure],
+    measured: Sequence[Measure],
     target: Path,
     *,
     in_memory: bool,
@@ -108,7 +110,7 @@ def _write_measures(
     if ordered:
         with one_thread(connection):
             fill(connection, summary_sql.ORDERED, ordered)
-    quartiles = summary_sql.quartiles_query if in_memory else summary_sql.spilling_quartiles_query
+    quartiles = quartiles_query if in_memory else spilling_quartiles_query
     for position, measure in enumerate(measured):
         fill(connection, summary_sql.quartiles_table(position), quartiles(DUCKDB, dimensions, measure, table))
     query = summary_sql.final_query(DUCKDB, view.period_column, view.period, dimensions, measured)

@@ -10,7 +10,7 @@ from quarterlake.processing import sql
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from quarterlake.processing.summary_sql import Measure
+    from quarterlake.processing.summary_measures import Measure
 
 _SPARK_TYPES = {
     Kind.NULL: "STRING",

@@ -9,82 +9,23 @@ Names of ours begin with an underscore (`_k0` is the first dimension), so that n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quarterlake.domain.column_types import Kind
-from quarterlake.domain.errors import AggregateError
 from quarterlake.processing.dialect import unique_names
 from quarterlake.processing.sql import parquet
+from quarterlake.processing.summary_keys import group_by, key_names, named_keys
+from quarterlake.processing.summary_quartiles import picked_quartiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from quarterlake.domain.contract import Column, Contract
+    from quarterlake.domain.contract import Column
     from quarterlake.processing.sql_dialects import SqlDialect
+    from quarterlake.processing.summary_measures import Measure
 
 EXACT = "_summary_exact"
 ORDERED = "_summary_ordered"
-_SUM_LIMIT = 10**38
-_WIDE_LIMIT = 2**126
-SHORT_DECIMAL = 18
-"""The most digits of a decimal whose square is sure to be one too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A number column, and whether the sums of its squares fit into 128 bits.
-
-    None of its `count` values is larger than `largest`, in units of its last digit.
-    """
-
-    column: Column
-    exact: bool
-    count: int = 0
-    largest: int = 0
-
-    def name(self, sql: SqlDialect) -> str:
-        """Its quoted name."""
-        return sql.identifier(self.column.name)
-
-    def value(self, sql: SqlDialect) -> str:
-        """Its value; a negative zero is a zero, or which of the two is the smallest would depend on threads."""
-        name = self.name(sql)
-        return f"({name} + 0.0)" if self.column.type.kind is Kind.FLOAT64 else name
-
-
-def measured_columns(contract: Contract) -> list[Column]:
-    """The numbers that a summary describes: all but keys, PII and dimensions."""
-    left_out = {*contract.key, *(contract.groups)}
-    return [c for c in contract.columns if c.type.is_number and not c.pii and c.name not in left_out]
-
-
-def measures(dataset: str, columns: Sequence[Column], ranges: Sequence[object]) -> list[Measure]:
-    """Which columns can be summed exactly, squares included, from the row of `ranges_query`.
-
-    Raises AggregateError where a sum could have more digits than a decimal.
-    """
-    count = int(str(ranges[0]))
-    largest = iter(ranges[1:])
-    found = []
-    for column in columns:
-        if column.type.kind is Kind.FLOAT64:
-            found.append(Measure(column, exact=False))
-            continue
-        unscaled = int(str(next(largest) or 0).replace(".", ""))
-        if count * unscaled >= _SUM_LIMIT:
-            raise AggregateError(
-                f"{dataset}/summary: the sum of the column {column.name} may need more than the 38 digits of a decimal: "
-                f"{count} records as large as {len(str(unscaled))} digits. Give the column a smaller type in the contract, "
-                "such as float64, or write a summary.sql of your own without it."
-            )
-        found.append(Measure(column, _squares_fit(column, count, unscaled), count, unscaled))
-    return found
-
-
-def _squares_fit(column: Column, count: int, unscaled: int) -> bool:
-    short = unscaled < 10**SHORT_DECIMAL and column.type.scale <= SHORT_DECIMAL
-    return short and (count * unscaled) ** 2 < _WIDE_LIMIT
 
 
 def quartiles_table(position: int) -> str:
@@ -107,7 +48,7 @@ def ranges_query(sql: SqlDialect, columns: Sequence[Column], view: str) -> str:
 
 def exact_query(sql: SqlDialect, dimensions: Sequence[str], measured: Sequence[Measure], view: str) -> str:
     """Counts, exact sums, extremes by combination of dimensions."""
-    parts = [*_named_keys(sql, dimensions), "count(*) AS _n"]
+    parts = [*named_keys(sql, dimensions), "count(*) AS _n"]
     for position, measure in enumerate(measured):
         name = measure.name(sql)
         parts += [
@@ -120,7 +61,7 @@ def exact_query(sql: SqlDialect, dimensions: Sequence[str], measured: Sequence[M
             parts.append(f"CAST({total} AS DECIMAL(38, {measure.column.type.scale})) AS _s{position}")
         if measure.exact:
             parts.append(f"{sql.square_sum(measure)} AS _q{position}")
-    return f"SELECT {', '.join(parts)} FROM {view} {_group_by(dimensions)}"
+    return f"SELECT {', '.join(parts)} FROM {view} {group_by(dimensions)}"
 
 
 def ordered_query(
@@ -130,7 +71,7 @@ def ordered_query(
     inexact = [(position, measure) for position, measure in enumerate(measured) if not measure.exact]
     if not inexact:
         return None
-    parts = _named_keys(sql, dimensions)
+    parts = named_keys(sql, dimensions)
     for position, measure in inexact:
         value = f"CAST({measure.name(sql)} AS DOUBLE)"
         tame = f"{value} BETWEEN -1e150 AND 1e150"  # beyond it, squares are no doubles; NaN and infinities are not between
@@ -139,55 +80,7 @@ def ordered_query(
             f"CASE WHEN {wild} THEN CAST('NaN' AS DOUBLE) ELSE {function}({value}) FILTER (WHERE {tame}) END AS {name}{position}"
             for name, function in (("_s", "sum"), ("_m", "avg"), ("_d", "stddev_samp"))
         ]
-    return f"SELECT {', '.join(parts)} FROM {view} {_group_by(dimensions)}"
-
-
-def quartiles_query(sql: SqlDialect, dimensions: Sequence[str], measure: Measure, view: str) -> str:
-    """The quartiles of one column as a list `_q`, by a hash aggregate that keeps all its values in memory."""
-    values = _values(sql, dimensions, measure, view)
-    return f"SELECT {_list(_keys(dimensions))}{sql.quartiles('_x')} AS _q FROM ({values}) {_group_by(dimensions)}"
-
-
-def spilling_quartiles_query(sql: SqlDialect, dimensions: Sequence[str], measure: Measure, view: str) -> str:
-    """The same by a sort, which spills to disk: for more values than memory holds."""
-    keys = _keys(dimensions)
-    partition = f"PARTITION BY {', '.join(keys)}" if keys else ""
-    ranked = (
-        f"SELECT {_list(keys)}_x, row_number() OVER ({partition} ORDER BY _x) - 1 AS _place, "
-        f"count(*) OVER ({partition}) AS _n FROM ({_values(sql, dimensions, measure, view)})"
-    )
-    picked = ", ".join(
-        f"max(CASE WHEN _place = {place(sql, quarter)} THEN _x END) AS {name}{quarter}"
-        for quarter in (1, 2, 3)
-        for name, place in (("_a", _low), ("_b", _high))
-    )
-    return _interpolated(
-        sql, keys, f"SELECT {_list(keys)}max(_n) AS _n, {picked} FROM ({ranked}) {_group_by(dimensions)}"
-    )
-
-
-def _values(sql: SqlDialect, dimensions: Sequence[str], measure: Measure, view: str) -> str:
-    parts = [*_named_keys(sql, dimensions), f"CAST({measure.value(sql)} AS DOUBLE) AS _x"]
-    return f"SELECT {', '.join(parts)} FROM {view} WHERE {measure.name(sql)} IS NOT NULL"
-
-
-def _low(sql: SqlDialect, quarter: int) -> str:
-    return sql.quotient(f"((_n - 1) * {quarter})", "4")
-
-
-def _high(sql: SqlDialect, quarter: int) -> str:
-    return sql.quotient(f"((_n - 1) * {quarter} + 3)", "4")
-
-
-def _interpolated(sql: SqlDialect, keys: Sequence[str], picked: str) -> str:
-    """The quartiles between their neighbours `_a` and `_b`."""
-    quartiles = []
-    for quarter in (1, 2, 3):
-        shares = " ".join(
-            f"WHEN {part} THEN {sql.between(f'_a{quarter}', f'_b{quarter}', part / 4)}" for part in (1, 2, 3)
-        )
-        quartiles.append(f"CASE (_n - 1) * {quarter} % 4 {shares} ELSE _a{quarter} END")
-    return f"SELECT {_list(keys)}{sql.array(quartiles)} AS _q FROM ({picked})"
+    return f"SELECT {', '.join(parts)} FROM {view} {group_by(dimensions)}"
 
 
 def collecting_query(
@@ -200,21 +93,10 @@ def collecting_query(
         for position, measure in enumerate(measured)
     )
     head, tail = exact.split(" FROM ", 1)
-    picked = "".join(f", {_picked(sql, position)} AS _p{position}" for position in range(len(measured)))
+    picked = "".join(
+        f", {picked_quartiles(sql, position)} AS _p{position}" for position in range(len(measured))
+    )
     return f"SELECT *{picked} FROM ({head}{lists} FROM {tail})"
-
-
-def _picked(sql: SqlDialect, position: int) -> str:
-    values, number = f"_l{position}", f"_c{position}"
-    quartiles = []
-    for quarter in (1, 2, 3):
-        low, high = (
-            sql.element(values, f"{sql.quotient(f'(({number} - 1) * {quarter}{more})', '4')} + 1")
-            for more in ("", " + 3")
-        )
-        shares = " ".join(f"WHEN {part} THEN {sql.between(low, high, part / 4)}" for part in (1, 2, 3))
-        quartiles.append(f"CASE ({number} - 1) * {quarter} % 4 {shares} ELSE {low} END")
-    return f"CASE WHEN {number} > 0 THEN {sql.array(quartiles)} END"
 
 
 def final_query(
@@ -230,7 +112,7 @@ def final_query(
 
     `collected` says that EXACT was filled by `collecting_query`.
     """
-    names, keys = _output_names(sql, period_column, dimensions, measured), _keys(dimensions)
+    names, keys = _output_names(sql, period_column, dimensions, measured), key_names(dimensions)
     parts = [f"{sql.literal(period)} AS {names[0]}"]
     parts += [f"e.{key} AS {names[1 + i]}" for i, key in enumerate(keys)]
     parts.append(f"e._n AS {names[1 + len(dimensions)]}")
@@ -311,24 +193,3 @@ def _join(keys: Sequence[str], table: str, alias: str) -> str:
 
 def _same(keys: Sequence[str], left: str, right: str) -> str:
     return " AND ".join(f"{left}.{key} IS NOT DISTINCT FROM {right}.{key}" for key in keys) or "true"
-
-
-def _keys(dimensions: Sequence[str]) -> list[str]:
-    return [f"_k{position}" for position in range(len(dimensions))]
-
-
-def _named_keys(sql: SqlDialect, dimensions: Sequence[str]) -> list[str]:
-    return [f"{sql.identifier(d)} AS {key}" for d, key in zip(dimensions, _keys(dimensions), strict=True)]
-
-
-def _list(names: Iterable[str]) -> str:
-    return "".join(f"{name}, " for name in names)
-
-
-def _group_by(dimensions: Sequence[str]) -> str:
-    """The keys come first in each list of columns; by position, since a column of the data may be named like a key."""
-    return (
-        f"GROUP BY {', '.join(str(position + 1) for position in range(len(dimensions)))}"
-        if dimensions
-        else ""
-    )

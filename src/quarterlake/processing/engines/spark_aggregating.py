@@ -11,6 +11,8 @@ from quarterlake.processing import summary_sql
 from quarterlake.processing.profiling import profile_records
 from quarterlake.processing.published_sql import published_query
 from quarterlake.processing.sql_dialects import SPARK
+from quarterlake.processing.summary_measures import measured_columns, measures
+from quarterlake.processing.summary_quartiles import spilling_quartiles_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,9 +80,9 @@ def profile(spark: SparkSession, view: PeriodView, table: str) -> tuple[TablePro
 def summary(spark: SparkSession, view: PeriodView, table: str) -> DataFrame:
     """The zero-config aggregate of a period, sorted. Raises AggregateError where a sum could have more digits than a decimal."""
     dimensions = view.contract.groups
-    columns = summary_sql.measured_columns(view.contract)
+    columns = measured_columns(view.contract)
     ranges = tuple(spark.sql(summary_sql.ranges_query(SPARK, columns, table)).collect()[0])
-    measured = summary_sql.measures(view.dataset, columns, ranges)
+    measured = measures(view.dataset, columns, ranges)
     in_memory = int(ranges[0]) * len(columns) <= _IN_MEMORY
     exact = summary_sql.collecting_query if in_memory else summary_sql.exact_query
     parts = {summary_sql.EXACT: exact(SPARK, dimensions, measured, table)}
@@ -88,7 +90,7 @@ def summary(spark: SparkSession, view: PeriodView, table: str) -> DataFrame:
     if ordered:
         parts[summary_sql.ORDERED] = ordered
     for position, measure in enumerate(() if in_memory else measured):
-        quartiles = summary_sql.spilling_quartiles_query(SPARK, dimensions, measure, table)
+        quartiles = spilling_quartiles_query(SPARK, dimensions, measure, table)
         parts[summary_sql.quartiles_table(position)] = quartiles
     tables = ", ".join(f"{name} AS ({query})" for name, query in parts.items())
     final = summary_sql.final_query(
