@@ -59,7 +59,9 @@ def test_wide_records_are_read_with_one_thread_where_two_take_too_much(
 
     def sampled(connection: DuckDBPyConnection) -> int:
         tried.append(rows(connection, THREADS)[0][0])
-        return sample_file(connection, "wide.json", wide, tmp_path, records=100, stamp=None).rows
+        return sample_file(
+            connection, "wide.json", wide, tmp_path, dataset="sales", records=100, stamp=None
+        ).rows
 
     assert connections.sparing(sampled) == 100
     assert tried == [2, 1]

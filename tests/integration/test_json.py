@@ -27,7 +27,7 @@ from quarterlake.processing.json_records import (
 from quarterlake.processing.json_scan import json_text
 from quarterlake.processing.samples import sample_file
 from tests.integration.conftest import LakeTarget
-from tests.integration.lakes import Scene, names
+from tests.integration.lakes import Scene, curated_rows, names
 from tests.integration.test_formats import opened_connection, parse
 
 if TYPE_CHECKING:
@@ -79,7 +79,9 @@ def test_many_fields_take_little_memory(
     found = parse(small, tmp_path, (data + twice * nested).encode(), columns)
     assert found.rows == [(n,) * fields for n in range(count)]
     assert len(found.rejects) == nested
-    sample = sample_file(small, "f.json", tmp_path / "raw", tmp_path, records=count, stamp=None)
+    sample = sample_file(
+        small, "f.json", tmp_path / "raw", tmp_path, dataset="sales", records=count, stamp=None
+    )
     assert sample.error is None
     assert sample.columns.keys() == columns.keys()
 
@@ -264,7 +266,9 @@ def test_elements_of_a_list_are_no_fields(connection: duckdb.DuckDBPyConnection,
         ('[{"q":1}]', None, None, None, None, None),
     ]
     assert [reject["line"] for reject in found.rejects] == [6]
-    sample = sample_file(connection, "f.json", tmp_path / "raw", tmp_path, records=9, stamp=None)
+    sample = sample_file(
+        connection, "f.json", tmp_path / "raw", tmp_path, dataset="sales", records=9, stamp=None
+    )
     assert sorted(sample.columns) == sorted(columns)
     assert sample.columns["b.0"].present == 3
 
@@ -339,6 +343,41 @@ def test_an_object_with_lists_of_its_own_is_a_record(
     assert found.document.dialect["lists in the one record"] == "items, payments"
 
 
+@pytest.mark.parametrize("blank", [b"\x0c", b"\x0b", b" \x0c\r"])
+def test_a_line_that_the_reader_takes_for_blank_is_no_record(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, blank: bytes
+) -> None:
+    for data in (
+        b'{"a": 1}\n' + blank + b'\n{"a": 2}',
+        b'{"a": 1}\n{"a": 2}\n' + blank,
+        b'[{"a": 1}, {"a": 2}]' + blank,
+    ):
+        found = parse(connection, tmp_path, data, {"a": "int64"})
+        assert (found.document.error, found.rows) == (None, [(1,), (2,)])
+
+
+@pytest.mark.parametrize("rest", [b"", b",", b", \n", b",{", b',{"a"'])
+def test_all_whole_records_of_an_array_that_was_cut_off_are_kept(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, rest: bytes
+) -> None:
+    found = parse(connection, tmp_path, b'[{"a": 1}, {"a": 2}' + rest, {"a": "int64"})
+    assert found.rows == [(1,), (2,)]
+    assert found.document.records == 2 + (b"{" in rest)
+
+
+def test_which_list_holds_the_records_is_not_told_by_the_file_s_name(tmp_path: Path) -> None:
+    """Parsed files are told apart by their bytes: the same ones under two names would be taken for each other."""
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")), dataset="orders")
+    both = {"orders": [{"id": f"o{n}"} for n in range(3)], "refunds": [{"id": f"r{n}"} for n in range(2)]}
+    for name, content in (("orders", both), ("orders", [{"id": "y"}]), ("refunds", both)):
+        scene.put(f"{name}_2026-01.json", json.dumps(content).encode())
+        with scene.pipeline() as pipeline:
+            pipeline.ingest(scene.source)
+    scene.run()
+    with scene.pipeline() as pipeline:
+        assert sorted(row["id"] for row in curated_rows(pipeline, "orders")) == ["o0", "o1", "o2", "y"]
+
+
 def test_what_stands_beside_the_records_is_told(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
@@ -358,7 +397,7 @@ def test_an_object_of_a_great_many_fields_is_no_wrapper(tmp_path: Path, form: st
     path = tmp_path / "many.json"
     for count, records_in in ((900, "data"), (200_000, None)):
         path.write_text(form.format(", ".join(f'"total{n}": {{}}, "list{n}": []' for n in range(count // 2))))
-        found = form_of_objects("many.json", path).wrapper
+        found = form_of_objects("many.json", path, "many").wrapper
         assert (found.path.rsplit(".", 1)[-1] if found else None) == records_in
 
 
@@ -367,7 +406,7 @@ def test_a_broken_object_of_a_great_many_fields_is_looked_at_once(tmp_path: Path
     path.write_text(
         "{" + "".join(f'"total{n}": {{}}, ' for n in range(100_000)) + '"data": [{"a": 1}, {"a": '
     )
-    found = form_of_objects("many.json", path).wrapper
+    found = form_of_objects("many.json", path, "many").wrapper
     assert found is not None
     assert (found.path, len(found.beside)) == ("data", 100_000)
 

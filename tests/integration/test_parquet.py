@@ -81,7 +81,7 @@ def test_each_type_is_found_and_exact(
     data = written(pa.table({"v": values}))
     found = parse(connection, tmp_path, data, {"v": kind})
     assert found.rows == [(value,)]
-    sample = sample_file(connection, "x", tmp_path / "raw", tmp_path, records=10, stamp=None)
+    sample = sample_file(connection, "x", tmp_path / "raw", tmp_path, dataset="sales", records=10, stamp=None)
     assert str(sample.natives["v"]) == kind
 
 
@@ -291,7 +291,9 @@ def test_names_that_are_empty_or_come_again_are_told_apart_as_in_csv(
 def test_a_column_with_a_name_of_ours_is_noted(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     raw.write_bytes(written(pa.table({"a": ["x"], "_source": ["y"]})))
-    sample = sample_file(connection, "sales_2026-01.parquet", raw, tmp_path, records=10, stamp=None)
+    sample = sample_file(
+        connection, "sales_2026-01.parquet", raw, tmp_path, dataset="sales", records=10, stamp=None
+    )
     draft = contract_drafted("sales", [sample], lambda _: {})
     assert draft is not None
     assert [column.name for column in draft.columns] == ["a", "_source_"]

@@ -263,6 +263,15 @@ def test_a_data_set_none_of_whose_files_can_be_read_says_why(in_folder: Scene) -
     assert (first.error, second.error) == (refused["sales/sales_2026-01.csv"], None)
 
 
+def test_bytes_that_land_twice_with_others_between_are_parsed_once(in_folder: Scene) -> None:
+    for rows in (sales("2026-01", 2000), sales("2026-01", 2), sales("2026-01", 2000)):
+        in_folder.put("sales_2026-01.csv", rows)
+        with in_folder.pipeline() as pipeline:
+            pipeline.ingest(in_folder.source)
+    entries = in_folder.run().entries
+    assert [(entry.records, entry.accepted) for entry in entries] == [(2000, 0), (2, 0), (2000, 2000)]
+
+
 def test_bytes_that_come_again_are_unprocessed_until_they_are_curated(in_folder: Scene) -> None:
     in_folder.put_months(*FIRST_QUARTER)
     in_folder.run()

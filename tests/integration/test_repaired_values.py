@@ -223,6 +223,19 @@ def test_a_record_that_is_too_long_to_be_shown_is_not_repaired_but_may_be_discar
     assert replayed(scene, path, rows).discarded == 1
 
 
+def test_a_record_with_a_field_twice_is_exported_however_deep_it_is(scene: Scene) -> None:
+    columns = (("id", "string"), ("at", "timestamp"), ("n", "int64"), ("x", "string"))
+    scene.declare(contract_yaml(columns, gates=[("reject_ratio", "warning", None)]))
+    good = '{"id": "a", "at": "2026-02-01", "n": 1, "x": [1]}\n'
+    deep = "[" * 600 + "1" + "]" * 600
+    scene.put(
+        "sales_2026-02.json", f'{good}{{"id": "b", "at": "2026-02-01", "n": 1, "n": 2, "x": {deep}}}'.encode()
+    )
+    scene.run(periods=["2026-Q1"], allow_incomplete=True)
+    _, _, [row] = exported(scene)
+    assert (row["id"], row["n"], row["x"]) == ("b", "", deep)
+
+
 def test_the_other_half_of_a_character_is_missing_and_all_else_is_there(scene: Scene) -> None:
     columns = (("id", "string"), ("at", "timestamp"), ("t", "string"), ("l", "string"))
     scene.declare(contract_yaml(columns, gates=[("reject_ratio", "warning", None)]))

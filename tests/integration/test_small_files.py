@@ -74,6 +74,20 @@ def test_files_that_are_parsed_together_give_what_each_gives_alone(
         assert (one.columns, one.types, one.fetchall()) == (two.columns, two.types, two.fetchall())
 
 
+def test_the_rest_of_a_broken_record_is_no_record_beside_other_files_either(tmp_path: Path) -> None:
+    """After the second stray quote DuckDB drops a record's beginning and takes its end for another: as many as there should be."""
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")))
+    broken = b'2,"a"b,x,"c"d,west,2026-01-06,777.5\n'
+    for month, line in (("2026-01", broken), ("2026-02", b""), ("2026-03", b"")):
+        header = b"sale_id,store,sold_at,amount\n"
+        rows = b"".join(f"{month}-{n},north,{month}-05,1.5\n".encode() for n in range(2))
+        scene.put(
+            f"sales_{month}.csv", header + rows + line + rows.replace(b"-0,", b"-8,").replace(b"-1,", b"-9,")
+        )
+    found = {entry.source[-11:-4]: (entry.accepted, entry.rejected) for entry in scene.run().entries}
+    assert found == {"2026-01": (4, 1), "2026-02": (4, 0), "2026-03": (4, 0)}
+
+
 def test_a_column_named_like_the_engines_own_row_number_changes_no_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

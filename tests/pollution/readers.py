@@ -32,9 +32,9 @@ def quarterlake_reader(path: Path) -> Read | None:
     """Ours; rejected records are no records. That its ledger balances is seen to on the way."""
     connection, scratch = _connection(), path.parent
     try:
-        with plain_source(path.name, path, scratch) as source:
+        with plain_source(path.name, path, scratch, dataset="inspected") as source:
             relation = relation_of(connection, source)
-        contract = all_text(relation)
+        contract = all_text("inspected", relation)
         found = inspect_file(connection, path.name, path, scratch, EVIDENCE, first=None, contract=contract)
     except UnreadableFileError:
         return None

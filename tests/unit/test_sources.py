@@ -25,7 +25,7 @@ def plain(folder: Path, data: bytes) -> tuple[Format, str, str, bytes]:
     scratch.mkdir(exist_ok=True)
     raw = folder / "raw"
     raw.write_bytes(data)
-    with plain_source("sales.csv", raw, scratch) as source:
+    with plain_source("sales.csv", raw, scratch, dataset="sales") as source:
         found = source.format, source.compression, source.encoding.label, source.path.read_bytes()
     assert list(scratch.iterdir()) == []
     assert raw.read_bytes() == data

@@ -96,6 +96,10 @@ class DiskFullError(TransientError):
     """A disk has no room left."""
 
 
+class MachineError(TransientError):
+    """The machine refused something: too many open files, a disk that cannot be read, a folder that is gone."""
+
+
 class ConflictError(TransientError):
     """Another process changed the same thing at the same time."""
 

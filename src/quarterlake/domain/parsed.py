@@ -9,7 +9,7 @@ from quarterlake.domain.contract import Contract, fingerprint
 from quarterlake.domain.drift import Drift
 from quarterlake.domain.inference import Evidence, keeps_parsed
 
-PARSER_VERSION = "4"
+PARSER_VERSION = "5"
 """Goes up whenever the same bytes and contract would give other records; parsed files are then made anew."""
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import duckdb
 
-from quarterlake.domain.errors import DiskFullError, EngineMemoryError, MisreadError
+from quarterlake.domain.errors import DiskFullError, EngineMemoryError, MachineError, MisreadError
 from quarterlake.processing.cutting import TOO_LONG
 
 if TYPE_CHECKING:
@@ -18,12 +19,31 @@ if TYPE_CHECKING:
 
 _HERE = "\0"
 _QUOTED = re.compile(r"""(?<!\w)'.*'(?!\w)|".*\"""")
+_REFUSALS = tuple(
+    os.strerror(number).lower()
+    for number in (
+        errno.EACCES,
+        errno.EAGAIN,
+        errno.EBUSY,
+        errno.EINTR,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOENT,
+        errno.ENOMEM,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+    )
+)
+"""How DuckDB's messages end where it was the operating system that refused."""
 _NO_ROOM = ("no space left", "disk quota", "could not write", "file too large")
 
 
 @contextmanager
 def environment_faults(scratch: Path) -> Iterator[None]:
-    """Raise DiskFullError or EngineMemoryError for what the machine lacks; let all else through. `scratch` is where work is done."""
+    """Raise DiskFullError, EngineMemoryError or MachineError for what the machine lacks; let all else through. `scratch` is where work is done."""
     try:
         yield
     except OSError as fault:
@@ -31,7 +51,11 @@ def environment_faults(scratch: Path) -> Iterator[None]:
             raise DiskFullError(
                 f"No room left on the disk of {fault.filename or scratch}. Free some and run the same command again."
             ) from fault
-        raise
+        if fault.errno is None:
+            raise
+        raise MachineError(
+            f"{fault.filename or scratch} cannot be used: {fault.strerror}. Mend that and run the same command again."
+        ) from fault
     except duckdb.OutOfMemoryException as fault:
         if "max_temp_directory_size" in str(fault) or any(sign in str(fault).lower() for sign in _NO_ROOM):
             raise DiskFullError(
@@ -44,6 +68,10 @@ def environment_faults(scratch: Path) -> Iterator[None]:
         if any(sign in str(fault).lower() for sign in _NO_ROOM):
             raise DiskFullError(
                 f"No room left on the disk of {scratch}: {_first_line(fault)}. Free some and run the same command again."
+            ) from fault
+        if _is_refusal(fault):
+            raise MachineError(
+                f"The engine cannot go on: {_first_line(fault)}. Mend that and run the same command again."
             ) from fault
         raise
 
@@ -71,6 +99,12 @@ def reading(name: str, path: Path) -> Iterator[None]:
         said = _first_line(fault).replace(f'"{path}"', _HERE).replace(str(path), _HERE)
         said = _QUOTED.sub('"…"', said).replace(_HERE, name)
         raise MisreadError(f"{name} cannot be read: {said}", said) from fault
+
+
+def _is_refusal(fault: duckdb.IOException) -> bool:
+    """Whether it was the operating system that refused, and not the file that was wrong; names in quotes say nothing."""
+    said = _QUOTED.sub("", _first_line(fault)).lower()
+    return "no files found that match" in said or any(sign in said for sign in _REFUSALS)
 
 
 def _first_line(fault: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,8 @@ import msgspec
 
 from quarterlake.domain.column_types import STRING
 from quarterlake.domain.contract import Column, Contract
-from quarterlake.domain.errors import UnreadableFileError
-from quarterlake.domain.naming import timestamp_in
+from quarterlake.domain.errors import UnreadableFileError, UsageError
+from quarterlake.domain.naming import dataset_of, timestamp_in
 from quarterlake.processing.drafts import contract_of, refined
 from quarterlake.processing.engines.duckdb_connections import DEFAULT_MEMORY, Connections
 from quarterlake.processing.faults import reading as reading_of
@@ -82,10 +82,11 @@ def inspect_file(
 
     Raises UnreadableFileError for a file that no run could read.
     """
-    with plain_source(name, path, scratch, reading) as source, reading_of(name, path):
+    dataset = contract.dataset if contract else _dataset_of(path)
+    with plain_source(name, path, scratch, reading, dataset=dataset) as source, reading_of(name, path):
         expected = [column.source for column in contract.columns] if contract else []
         relation = relation_of(connection, source, expected, reading)
-    job = ParseJob("inspected", "", name, "", path, _ANY_TIME, contract or all_text(relation))
+    job = ParseJob("inspected", "", name, "", path, _ANY_TIME, contract or all_text(dataset, relation))
     if contract is None:
         held, outcome = inferred(connection, job, scratch, reading)
     else:
@@ -116,15 +117,22 @@ def inferred(
     connection: DuckDBPyConnection, job: ParseJob, scratch: Path, reading: Reading
 ) -> tuple[Contract, ParseOutcome]:
     """The contract that a file gets when it is the first of its data set, and what it gives under that; all text for one without a record."""
-    stamp = timestamp_in(job.name)
+    stamp, dataset = timestamp_in(job.name), job.contract.dataset
     sample = sample_file(
-        connection, job.name, job.raw, scratch, records=_SAMPLED, stamp=stamp, written=reading
+        connection,
+        job.name,
+        job.raw,
+        scratch,
+        dataset=dataset,
+        records=_SAMPLED,
+        stamp=stamp,
+        written=reading,
     )
 
     def evidence_of(sources: Sequence[str]) -> dict[str, Evidence]:
-        return file_evidence(connection, job.name, job.raw, scratch, sources, reading)
+        return file_evidence(connection, job.name, job.raw, scratch, sources, reading, dataset=dataset)
 
-    drafted = contract_of("inspected", [sample], evidence_of) if sample.error is None else None
+    drafted = contract_of(dataset, [sample], evidence_of) if sample.error is None else None
     contract = msgspec.structs.replace(drafted or job.contract, reading=reading)
     looked_at: set[str] = set()
     while True:
@@ -137,6 +145,14 @@ def inferred(
         looked_at.update(column.name for column in misjudged)
         evidence = evidence_of([column.source for column in misjudged])
         contract = refined(contract, evidence)
+
+
+def _dataset_of(path: Path) -> str:
+    """The data set that a file seems to be of: by its name, else by its folder's."""
+    try:
+        return dataset_of(PurePosixPath(path.name), path.resolve().parent.name)
+    except UsageError:
+        return "data"
 
 
 def _time_of(contract: Contract, name: str) -> dict[str, str]:
@@ -181,11 +197,11 @@ def _said(contract: Contract) -> dict[str, ColumnReading]:
     }
 
 
-def all_text(relation: Relation) -> Contract:
+def all_text(dataset: str, relation: Relation) -> Contract:
     """A contract under which every value of a file is text; of a column that is not there where the file has none."""
     names = [column.name for column in relation.columns] or [""]
     columns = (Column(_FOLDED.format(at), STRING, name) for at, name in enumerate(names))
-    return Contract("inspected", tuple(columns))
+    return Contract(dataset, tuple(columns))
 
 
 def _first(

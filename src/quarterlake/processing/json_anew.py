@@ -23,7 +23,7 @@ LONGEST_JSON = 1 << 24
 OVERLONG = b"!!\n"
 _SPOILED = b"!\n"
 _CHUNK = 1 << 20
-_BLANK = b" \t\r\n"
+BLANK = b" \t\r\n\x0b\x0c"
 _BETWEEN = b" \t\r\n,"
 _OPENING = b"{["
 _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
@@ -60,11 +60,15 @@ def one_a_line(text: JsonText, marks: Marks | None) -> Iterator[bytes]:
 
 def without_overlong(lines: BinaryIO) -> Iterator[bytes]:
     """NDJSON line by line, in constant memory."""
-    while line := lines.readline(LONGEST_JSON + 1):
-        if len(line) <= LONGEST_JSON or line.endswith(b"\n"):
+    while line := lines.readline(2 * LONGEST_JSON):
+        whole = line.endswith(b"\n") or len(line) < 2 * LONGEST_JSON
+        if whole and len(line) <= LONGEST_JSON:
             yield line
             continue
-        filled = bool(line.strip(_BLANK))
+        if whole and len(bare := line.strip(BLANK)) <= LONGEST_JSON:
+            yield bare + b"\n"  # blanks around a record are not of it
+            continue
+        filled = bool(line.strip(BLANK))
         while not line.endswith(b"\n") and (line := lines.readline(_CHUNK)):
-            filled = filled or bool(line.strip(_BLANK))
+            filled = filled or bool(line.strip(BLANK))
         yield OVERLONG if filled else b"\n"

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from quarterlake.processing.cutting import TOO_LONG
-from quarterlake.processing.json_anew import LONGEST_JSON, OVERLONG
+from quarterlake.processing.json_anew import BLANK, LONGEST_JSON, OVERLONG
 from quarterlake.processing.record_search import RAW_BYTES
 from quarterlake.processing.sources import Format
 
@@ -62,7 +62,7 @@ def record_faults(source: PlainSource) -> Iterator[Callable[[int, Location], str
             text = place.raw
             if len(text) >= RAW_BYTES // _WIDEST:
                 line = lines.at(place.byte_offset) if by_line else lines.numbered(ordinal)
-                if line == OVERLONG or len(line) > LONGEST_JSON:
+                if line == OVERLONG or len(line.rstrip(BLANK)) > LONGEST_JSON:
                     return TOO_LONG
                 text = line[: _LOOKED_AT + 1].decode(errors="replace").strip()
             return HALF if len(text) <= _LOOKED_AT and is_halved(text) else None

@@ -46,8 +46,8 @@ class JsonForm:
         return where | ({kept: ", ".join(self.lists)} if self.lists else {})
 
 
-def form_of_objects(name: str, path: Path, records: str | None = None) -> JsonForm:
-    """The form of a JSON file that begins with an object; `name` is the file's.
+def form_of_objects(name: str, path: Path, dataset: str, records: str | None = None) -> JsonForm:
+    """The form of a JSON file of a data set that begins with an object; `name` is the file's.
 
     In a file that is one object, `records` says at which path in it the array of them is, or with nothing that it is the record itself. Raises UnreadableFileError where there is no array.
     """
@@ -55,13 +55,13 @@ def form_of_objects(name: str, path: Path, records: str | None = None) -> JsonFo
         try:
             end = text.end_of(text.start)
         except UnevenError:
-            return _broken(name, text, records)
+            return _broken(dataset, text, records)
         lines = b"\n" in text.data[text.start : min(end, text.start + _CHUNK)]
         rest = text.skip_between(end)
         if rest == len(text):
             by_line = not lines and b"," not in text.data[end:rest]
             return (
-                _one_object(name, text, by_line=by_line)
+                _one_object(dataset, text, by_line=by_line)
                 if records is None
                 else _said(name, text, records, by_line=by_line)
             )
@@ -94,7 +94,7 @@ def _is_object(line: bytes) -> bool:
     return bool(found)
 
 
-def _broken(name: str, text: JsonText, records: str | None) -> JsonForm:
+def _broken(dataset: str, text: JsonText, records: str | None) -> JsonForm:
     """The form of a text whose first object does not end."""
     lines = text.data[text.start : text.start + _CHUNK].splitlines()
     filled = [stripped for line in lines if (stripped := line.strip())]
@@ -102,7 +102,7 @@ def _broken(name: str, text: JsonText, records: str | None) -> JsonForm:
     if len(filled) > 1 and 2 * whole >= len(filled):
         return JsonForm(by_line=True)
     wrapper = broken_array(text, text.start, (), [])
-    if wrapper and (is_of_records(name, wrapper) if records is None else wrapper.path == records):
+    if wrapper and (is_of_records(dataset, wrapper) if records is None else wrapper.path == records):
         return JsonForm(by_line=False, wrapper=wrapper)
     if len(filled) > 1:
         return JsonForm(by_line=False)
@@ -140,11 +140,11 @@ def _said(name: str, text: JsonText, records: str, *, by_line: bool) -> JsonForm
     return JsonForm(by_line, found)
 
 
-def _one_object(name: str, text: JsonText, *, by_line: bool) -> JsonForm:
+def _one_object(dataset: str, text: JsonText, *, by_line: bool) -> JsonForm:
     found = list(islice(arrays(text, text.start, (), ()), MOST_MEMBERS + 1))
     if not 0 < len(found) <= MOST_MEMBERS:
         return JsonForm(by_line)
-    fitting = [array for array in found if is_of_records(name, array)]
+    fitting = [array for array in found if is_of_records(dataset, array)]
     if len(fitting) != 1:
         return JsonForm(by_line, lists=tuple(array.path for array in found))
     others = tuple(array.path for array in found if array is not fitting[0])

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from quarterlake.processing.json_marks import Marks
 
-_SPACE = b" \t\r\n"
-_LINE = re.compile(rb"([^ \t\r\n][^\n]*)")
+_SPACE = b" \t\r\n\x0b\x0c"
+"""What DuckDB's reader passes over too: a form feed alone is no record."""
+_LINE = re.compile(rb"([^ \t\r\n\x0b\x0c][^\n]*)")
 _SIMPLE = re.compile(rb"\[[^][{}]*\]|\{[^][{}]*\}")
 _BRACKET = re.compile(rb"[][{}]")
 # Few passes fold nearly all records away; a bound keeps deep nesting from costing a pass a level.

@@ -97,6 +97,12 @@ class JsonText:
             raise UnevenError(at)
         return found.end()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the last that stands in the text is the bracket that ends an array."""
+        bracket = self.data.rfind(b"]")
+        return bracket >= 0 and self.skip_space(bracket + 1) == len(self.data)
+
     def records(self) -> Iterator[tuple[int, int]]:
         """The places of the elements of the array that the text is, or else of the values that follow each other.
 

@@ -110,10 +110,13 @@ def _others(places: tuple[tuple[tuple[str, ...], int], ...]) -> tuple[str, ...]:
     return tuple(name for names, own in places for n, name in enumerate(names) if n != own)
 
 
-def is_of_records(name: str, array: Wrapper) -> bool:
-    """Whether an array is what the file is about: by its name, or since all beside it is about it."""
+def is_of_records(dataset: str, array: Wrapper) -> bool:
+    """Whether an array is what a file of a data set is about: by its name, or since all beside it is about it.
+
+    The file's own name has no say: parsed files are told apart by their bytes.
+    """
     key = array.path.rsplit(".", 1)[-1].casefold()
-    if key in _RECORDS or key in re.split(r"[^a-z]+", name.casefold()):
+    if key in _RECORDS or key == dataset or key in re.split(r"[^a-z]+", dataset):
         return True
     return all(_is_about(other) for other in array.beside)
 

@@ -89,7 +89,7 @@ def parse_file(connection: DuckDBPyConnection, job: ParseJob, scratch: Path) -> 
     """
     try:
         with (
-            plain_source(job.name, job.raw, scratch, job.reading) as source,
+            plain_source(job.name, job.raw, scratch, job.reading, dataset=job.contract.dataset) as source,
             reading(job.name, source.path),
         ):
             names = [column.source for column in job.contract.columns]

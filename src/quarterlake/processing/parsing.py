@@ -192,11 +192,13 @@ class Parsing:
     def _parse(self, dataset: str, requests: Sequence[ParseRequest]) -> dict[int, ParsedFile]:
         if not requests:
             return {}
-        self.progress.start(f"parse {dataset}", len(requests))
         by_id: dict[str, ParsedFile] = {}
         names = {request.id: request.manifest.source for request in requests}
         waiting: dict[str, ParsedFile] = {}
-        for parsed in self.engine.parse(requests):
+        # The same bytes may have landed twice, others between them.
+        once = {request.id: request for request in requests}
+        self.progress.start(f"parse {dataset}", len(once))
+        for parsed in self.engine.parse(once.values()):
             by_id[parsed.id] = waiting[keys.parsed(dataset, parsed.id, "json")] = parsed
             if len(waiting) >= _WRITTEN_AT_ONCE or parsed.records >= _MANY:
                 documents.write_all_once(self.lake.curated, waiting)

@@ -72,7 +72,9 @@ def _shows(
     reading = EVIDENCE if manifest.replay else contract.reading
     stack.enter_context(environment_faults(scratch))
     path = stack.enter_context(readable(manifest, raw, (), scratch))
-    source = stack.enter_context(plain_source(manifest.source, path, scratch, reading))
+    source = stack.enter_context(
+        plain_source(manifest.source, path, scratch, reading, dataset=manifest.dataset)
+    )
     # With one thread, since each holds a share of wide records in memory.
     connections = stack.enter_context(closing(Connections(lambda: scratch, memory=memory, threads=1)))
     connection = connections.shared()

@@ -103,6 +103,11 @@ def _at(record: Any, path: Sequence[str]) -> Any:
 
 
 def _is_sure(value: Any) -> bool:
-    if isinstance(value, (dict, list)):
-        return all(map(_is_sure, value.values() if isinstance(value, dict) else value))
-    return value is not _UNSURE
+    left = [value]
+    while left:
+        one = left.pop()
+        if one is _UNSURE:
+            return False
+        if isinstance(one, (dict, list)):
+            left.extend(one.values() if isinstance(one, dict) else one)
+    return True

@@ -162,6 +162,8 @@ def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collect
     try:
         with duckdb_reading(source.name, source.path):
             _refuse_overlong(connection, source, reader)
+            _refuse_cut_off(source)
+            _refuse_cut_off(source)
             found = find_fields(connection, source.name, reader, expected)
     except MisreadError as misread:
         if source.format is Format.NDJSON and misread.cause != TOO_LONG:
@@ -211,6 +213,17 @@ def _refuse_overlong(connection: DuckDBPyConnection, source: PlainSource, reader
         return
     if number(connection, f"SELECT coalesce(max(strlen(json)), 0) FROM {reader}") > LONGEST_JSON:
         raise MisreadError(f"{source.name} cannot be read: it has {TOO_LONG}.", TOO_LONG)
+
+
+def _refuse_cut_off(source: PlainSource) -> None:
+    """Raise MisreadError for an array that does not end: DuckDB takes one that was cut off after a comma."""
+    if source.format is not Format.JSON_ARRAY:
+        return
+    with json_text(source.path) as text:
+        if not text.is_closed:
+            raise MisreadError(
+                f"{source.name} cannot be read: its array does not end.", "its array does not end"
+            )
 
 
 def _write_anew(source: PlainSource) -> tuple[str, Marks | None]:

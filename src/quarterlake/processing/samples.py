@@ -71,16 +71,17 @@ def sample_file(
     raw: Path,
     scratch: Path,
     *,
+    dataset: str,
     records: int,
     stamp: NameTimestamp | None,
     written: Reading = EVIDENCE,
 ) -> Sample:
-    """Look at the first records of a file; one that cannot be read gives a sample that says why.
+    """Look at the first records of a data set's file; one that cannot be read gives a sample that says why.
 
     What `written` says of a delimited file is so.
     """
     try:
-        with plain_source(name, raw, scratch, written) as source, reading(name, source.path):
+        with plain_source(name, raw, scratch, written, dataset=dataset) as source, reading(name, source.path):
             relation = relation_of(connection, source, (), written)
             if not relation.columns:
                 return Sample()
@@ -103,10 +104,12 @@ def file_evidence(
     scratch: Path,
     columns: Sequence[str],
     written: Reading = EVIDENCE,
+    *,
+    dataset: str,
 ) -> dict[str, Evidence]:
-    """Evidence over every record of a file for those of the columns that it has; nothing for an unreadable file."""
+    """Evidence over every record of a data set's file for those of the columns that it has; nothing for an unreadable file."""
     try:
-        with plain_source(name, raw, scratch, written) as source, reading(name, source.path):
+        with plain_source(name, raw, scratch, written, dataset=dataset) as source, reading(name, source.path):
             relation = relation_of(connection, source, columns, written)
             wanted = [c for c in relation.columns if c.name in columns]
             if not wanted:

@@ -87,8 +87,10 @@ class PlainSource:
 
 
 @contextmanager
-def plain_source(name: str, path: Path, scratch: Path, reading: Reading = EVIDENCE) -> Iterator[PlainSource]:
-    """The file at `path` as plain bytes; what had to be decompressed or re-encoded lies in `scratch` meanwhile.
+def plain_source(
+    name: str, path: Path, scratch: Path, reading: Reading = EVIDENCE, *, dataset: str
+) -> Iterator[PlainSource]:
+    """The file at `path`, one of a data set, as plain bytes; what had to be decompressed or re-encoded lies in `scratch` meanwhile.
 
     `reading` may say its encoding, and where in a JSON object the records are. Constant memory. Raises UnreadableFileError for a file that is empty, cut off, broken or binary, or without a list there.
     """
@@ -115,7 +117,7 @@ def plain_source(name: str, path: Path, scratch: Path, reading: Reading = EVIDEN
         if form in {Format.NDJSON, Format.JSON_ARRAY} and start.startswith(codecs.BOM_UTF8):
             path = cleanup.enter_context(_written(_without_mark(path), scratch))
         if form is Format.NDJSON and not broken_first:
-            found = form_of_objects(name, path, reading.records)
+            found = form_of_objects(name, path, dataset, reading.records)
             said = found.described()
             if found.wrapper is not None:
                 form = Format.JSON_ARRAY

@@ -85,7 +85,14 @@ class DuckDBEngine:
             with self._lake.raw.local([manifest.key]) as [raw]:
                 return self._connections.sparing(
                     lambda connection: sample_file(
-                        connection, name, raw, scratch, records=records, stamp=stamp, written=written
+                        connection,
+                        name,
+                        raw,
+                        scratch,
+                        dataset=manifest.dataset,
+                        records=records,
+                        stamp=stamp,
+                        written=written,
                     )
                 )
 
@@ -102,7 +109,9 @@ class DuckDBEngine:
     def _file_evidence(self, manifest: Manifest, columns: Sequence[str]) -> dict[str, Evidence]:
         with self._lake.raw.local([manifest.key]) as [raw]:
             return self._connections.sparing(
-                lambda connection: file_evidence(connection, manifest.source, raw, self._scratch, columns)
+                lambda connection: file_evidence(
+                    connection, manifest.source, raw, self._scratch, columns, dataset=manifest.dataset
+                )
             )
 
     def parse(self, requests: Iterable[ParseRequest]) -> Iterator[ParsedFile]:
