@@ -19,11 +19,12 @@ from quarterlake.domain.releases import Build, Release, checked_dataset_name, is
 from quarterlake.domain.repairs import place_of
 from quarterlake.lake import documents, keys
 from quarterlake.lake.manifests import read_manifests
-from quarterlake.processing.building import drift_of, refusal_of
+from quarterlake.processing.building import drift_of
 from quarterlake.processing.contract_files import declared_contract
 from quarterlake.processing.contracts import in_force
 from quarterlake.processing.curating import current_curation
 from quarterlake.processing.ledgers import file_entries, parts_by_file, stood_for
+from quarterlake.processing.refusals import refusal_of
 from quarterlake.publishing.outlooks import newest_outlook
 from quarterlake.publishing.releases import datasets_with_releases, releases_of
 

@@ -22,8 +22,6 @@ from quarterlake.processing.building import (
     Curated,
     build,
     drift_of,
-    refusal_of,
-    reject_counts,
     wanted_aggregates,
 )
 from quarterlake.processing.contract_files import declared_contract, idle_contracts
@@ -32,6 +30,7 @@ from quarterlake.processing.curating import curate
 from quarterlake.processing.engines.duckdb import DuckDBEngine
 from quarterlake.processing.ledgers import file_entries, stood_for
 from quarterlake.processing.parsing import Parsing, stamp_of
+from quarterlake.processing.refusals import refusal_of, reject_counts
 from quarterlake.publishing.gates import check_gate_names
 from quarterlake.publishing.outlooks import leave_outlook
 from quarterlake.publishing.publish import finish_claims, publish

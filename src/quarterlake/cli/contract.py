@@ -104,8 +104,9 @@ def check(
 ) -> None:
     """Hold every live file to the contract in force; exit with 1 where one does not meet it."""
     from quarterlake.domain.errors import UsageError
-    from quarterlake.processing.building import drift_of, refusal_of
+    from quarterlake.processing.building import drift_of
     from quarterlake.processing.ledgers import stood_for
+    from quarterlake.processing.refusals import refusal_of, rejected_data_of
 
     with opened(lake, contracts, aggregates) as pipeline:
         pipeline.chosen(wishes([dataset], None, allow_incomplete=False))
@@ -119,8 +120,9 @@ def check(
         if parsed is not None and landing.is_live:
             gone = replayed.get(landing.manifest.sequence, 0)
             refusal = refusal_of(landing.manifest.source, parsed, gone)
+            rejected = rejected_data_of(landings, settled.parsed, landing.manifest.sequence)
             drift = [found.text for found in drift_of(settled.contract, landing.manifest, parsed, gone)]
-            problems += [refusal] if refusal else drift
+            problems += [refusal] if refusal else [*drift, *filter(None, (rejected,))]
     if json:
         print_json(
             {

@@ -73,29 +73,35 @@ def _time_rank(candidate: TimeCandidate) -> tuple[float, bool, int, bool]:
     return agreement, candidate.nulls > 0, rank, candidate.type.kind is not Kind.TIMESTAMP
 
 
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_ANY_KEY = frozenset({"id", "uuid", "guid", "key", "record_id", "event_id", "row_id"})
+_KEY_ENDS = ("_id", "id", "_uuid", "_guid", "_key", "key", "_no", "_number")
+_REFERS = re.compile(r".+_(id|uuid|guid|key|no|number)")
+
+
 def looks_like_key(name: str, dataset: str) -> bool:
-    """Whether a column is named like the identifier of its data set's records, not of something they refer to."""
-    name, singular = name.casefold(), dataset.removesuffix("s")
-    return name in {
-        "id",
-        "uuid",
-        "guid",
-        "key",
-        "record_id",
-        "event_id",
-        "row_id",
-        f"{dataset}_id",
-        f"{singular}_id",
-        f"{dataset}id",
-        f"{singular}id",
-        f"{singular}_uuid",
-        f"{singular}_key",
-        f"{singular}key",
-        f"{singular}_no",
-        f"{singular}_number",
-    } or bool(
-        re.fullmatch(rf"{re.escape(dataset[:1])}_{re.escape(singular)}(key|id)", name)
-    )  # TPC's o_orderkey
+    """Whether a column is named like the identifier of its data set's records, not of something they refer to.
+
+    How its words are set apart does not matter: `order_id`, `orderId`, `Order ID`.
+    """
+    words, plural = _joined(name), dataset.rstrip("0123456789_")
+    singular = f"{plural[:-3]}y" if plural.endswith("ies") else plural.removesuffix("s")
+    if words in _ANY_KEY or words in {
+        f"{one}{end}" for one in (dataset, plural, singular) for end in _KEY_ENDS
+    }:
+        return True
+    tpc = rf"{re.escape(dataset[:1])}_{re.escape(singular)}(key|id)"  # TPC's o_orderkey
+    return bool(re.fullmatch(tpc, words))
+
+
+def looks_like_reference(name: str) -> bool:
+    """Whether a column is named like an identifier, if only of something that records refer to."""
+    return bool(_REFERS.fullmatch(_joined(name)))
+
+
+def _joined(name: str) -> str:
+    """The words of a name, in lower case, with underscores between."""
+    return "_".join(_WORDS.findall(name)).lower()
 
 
 def choose_dimensions(distinct: Mapping[str, int], rows: int) -> tuple[str, ...]:

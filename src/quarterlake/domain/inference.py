@@ -33,6 +33,8 @@ from quarterlake.domain.value_formats import NumberFormat, read_format
 TYPED_SHARE = 0.9
 """A column is of a type when at least this share of its values is; the rest are rejects."""
 
+_MOST = 0.5
+
 NULL_TOKENS = (
     "", "NA", "N/A", "n/a", "na", "n.a.", "N.A.", "#N/A", "#NA", "null", "NULL", "Null", "(null)", "[NULL]", "#NULL!",
     "None", "none", "NONE", "nil", "NIL", "<NA>", "NaT", "-", "--", "?", ".", "\\N",
@@ -106,7 +108,23 @@ class Evidence:
 def infer(evidence: Evidence, name: str = "") -> Decision:
     """The type of a column of this name, with the format that its values agree on where they need one."""
     found = decide(evidence.forms, evidence.present, TYPED_SHARE, name) if evidence.forms else None
-    return found or Decision(infer_type(evidence))
+    if found is not None:
+        return found
+    kind = infer_type(evidence)
+    return Decision(kind, note=_why_text(evidence) if kind == STRING else "")
+
+
+def _why_text(evidence: Evidence) -> str:
+    """Why a column is text most of whose values are not; nothing for any other, and for numbers such as `007`."""
+    numbers = evidence.integer + evidence.fraction + evidence.exponent
+    if evidence.leading_zero:
+        return ""
+    if evidence.present and numbers >= evidence.present * TYPED_SHARE:
+        return "text, since no type of numbers holds all of its values unchanged"
+    for what, found in (("numbers", numbers), ("dates or times", evidence.date + evidence.timestamp)):
+        if found and found >= evidence.present * _MOST:
+            return f"text, since {evidence.present - found:,} of {evidence.present:,} values are no {what}; if they stand for missing ones, list them in quarterlake.nulls"
+    return ""
 
 
 def infer_type(evidence: Evidence) -> ColumnType:

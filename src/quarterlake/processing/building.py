@@ -11,17 +11,17 @@ from quarterlake import __version__
 from quarterlake.domain.drift import DriftKind, DriftPolicy, FileDrift
 from quarterlake.domain.ledger import ReleaseEntry, release_entry
 from quarterlake.domain.periods import Period, PeriodKind
-from quarterlake.domain.profiles import PROFILE_VERSION, Profile, RejectCount
+from quarterlake.domain.profiles import PROFILE_VERSION, Profile
 from quarterlake.domain.releases import Build, Observations, build_id, hidden_columns
 from quarterlake.lake import documents, keys
 from quarterlake.processing.engines.port import PeriodView
 from quarterlake.processing.ledgers import file_entries, live_replays, parts_by_file, stood_for
-from quarterlake.processing.structure import FOOTER, REPEATED_HEADER
+from quarterlake.processing.refusals import no_data_of, reject_counts
 from quarterlake.processing.user_sql import UserAggregate, load_aggregates
 from quarterlake.processing.user_sql_lineage import showing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from quarterlake.domain.contract import Contract
@@ -130,18 +130,10 @@ def _ledger(curated: Curated, months: Sequence[CuratedMonth]) -> tuple[ReleaseEn
             entry,
             {month: part.accepted for month, part in parts[used[landing.manifest.sequence].origin].items()},
             [month.month for month in months],
-            _no_data(curated.parsed[landing.manifest.sequence], replays.get(landing.manifest.sequence)),
+            no_data_of(curated.parsed[landing.manifest.sequence], replays.get(landing.manifest.sequence)),
         )
         for landing, entry in zip(curated.landings, entries, strict=True)
         if landing.manifest.sequence in used
-    )
-
-
-def _no_data(file: ParsedFile, replay: ParsedFile | None) -> int:
-    """How many of a file's rejects are lines that are no data, less those that a replay took away."""
-    gone = replay.stands_for if replay else {}
-    return sum(
-        file.reject_counts.get(reason, 0) - gone.get(reason, 0) for reason in (FOOTER, REPEATED_HEADER)
     )
 
 
@@ -184,24 +176,6 @@ def _profile(
     return document
 
 
-def reject_counts(
-    landings: Sequence[Landing], parsed: Mapping[int, ParsedFile], chosen: Collection[int]
-) -> tuple[RejectCount, ...]:
-    """The rejects of the parsed files of chosen landings, by file, then reason, less those that a replay stands for."""
-    replays = live_replays(landings, parsed)
-    of_files = sorted(
-        (landing.manifest.source, landing.manifest.sequence)
-        for landing in landings
-        if landing.manifest.sequence in chosen
-    )
-    return tuple(
-        RejectCount(source, reason, left)
-        for source, number in of_files
-        for reason, count in sorted(parsed[number].reject_counts.items())
-        if (left := count - (replays[number].stands_for.get(reason, 0) if number in replays else 0)) > 0
-    )
-
-
 def _observations(curated: Curated, months: Sequence[CuratedMonth], profile: Profile) -> Observations:
     used = _used(curated, months)
     manifests = {landing.manifest.sequence: landing.manifest for landing in curated.landings}
@@ -218,18 +192,6 @@ def _observations(curated: Curated, months: Sequence[CuratedMonth], profile: Pro
             for drift in drift_of(curated.contract, manifests[number], file, replayed.get(number, 0))
         ),
     )
-
-
-def refusal_of(source: str, parsed: ParsedFile, replayed: int = 0) -> str | None:
-    """Why nothing of a file counts; None for one of which something does, or which holds no record. For `replayed` of its rejects a replay stands."""
-    if parsed.error is not None:
-        return parsed.error
-    if parsed.rejected > replayed and not parsed.accepted:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(parsed.reject_counts.items()))
-        if parsed.rejected == 1:
-            return f"{source}: its one record is rejected ({reasons}); `quarterlake rejects` lists it."
-        return f"{source}: all of its {parsed.rejected} records are rejected ({reasons}); `quarterlake rejects` lists them."
-    return None
 
 
 def drift_of(

@@ -17,6 +17,7 @@ from quarterlake.domain.number_forms import has_decimal_commas, may_be_thousands
 from quarterlake.domain.odcs import from_yaml
 from quarterlake.domain.odcs_writing import to_yaml
 from quarterlake.lake import keys
+from quarterlake.processing.draft_notes import without_key
 from quarterlake.processing.drafts import (
     came_later,
     draft_contract,
@@ -118,6 +119,13 @@ def settle(
             continue
         number, contract = newest
         parsed = parsing.parse_all(dataset, contract, landings, line.numbered(number - 1))
+        if declared is None and not any(file.accepted for file in parsed.values()):
+            # What no record has ever met says nothing: the first file may have been no more than a header, or a letter.
+            anew = infer(parsing, dataset, landings)
+            if anew is None or _is_same(anew, contract):
+                return Settled(contract, parsed)
+            line.store(number + 1, anew)
+            continue
         wider = _widen(parsing, contract, landings, of_live(landings, parsed))
         if wider == contract:
             return Settled(contract, parsed)
@@ -125,6 +133,11 @@ def settle(
     raise ConflictError(
         f"The contract of {dataset} kept changing while it was being settled. Run the same command again."
     )
+
+
+def _is_same(one: Contract, other: Contract) -> bool:
+    """Whether contracts say the same, whatever their versions."""
+    return to_yaml(msgspec.structs.replace(one, version=other.version)) == to_yaml(other)
 
 
 def of_live(landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]) -> dict[int, ParsedFile]:
@@ -200,7 +213,10 @@ def _finished(parsing: Parsing, draft: Contract, parsed: Mapping[int, ParsedFile
     having = {c.name: [n for n, file in by_landing.items() if c.name not in file.missing] for c in columns}
     evolution = came_later(columns, having, min(by_landing, default=0))
     return msgspec.structs.replace(
-        draft, columns=columns, key=key, dimensions=dimensions, evolution=evolution
+        without_key(draft) if draft.key and not key else draft,
+        columns=columns,
+        dimensions=dimensions,
+        evolution=evolution,
     )
 
 

@@ -8,14 +8,25 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from quarterlake.domain.column_roles import TimeCandidate, choose_record_time, looks_like_key
+from quarterlake.domain.column_roles import (
+    TimeCandidate,
+    choose_record_time,
+    looks_like_key,
+    looks_like_reference,
+)
 from quarterlake.domain.column_types import NULL, STRING, ColumnType, Kind
 from quarterlake.domain.contract import RESERVED_COLUMNS, Column, Contract
 from quarterlake.domain.drift import DriftKind, Evolution
 from quarterlake.domain.inference import Evidence, infer
 from quarterlake.domain.number_forms import has_decimal_commas, may_be_thousands, only_thousands
 from quarterlake.processing.dialect import unique_names
-from quarterlake.processing.draft_notes import has_local_times, note_on, notes_on_nulls
+from quarterlake.processing.draft_notes import (
+    has_local_times,
+    note_on,
+    note_on_key,
+    notes_on_encoding,
+    notes_on_nulls,
+)
 from quarterlake.processing.parsing import stamp_of
 from quarterlake.processing.sample_decisions import beside_commas, by_name_of_file, decisions_of
 
@@ -90,19 +101,13 @@ def contract_of(
     time, why = choose_record_time(
         _time_candidates(samples, types, {s: d.format for s, d in decisions.items()}, names)
     )
+    unique = _unique(samples)
     key = next(
-        (
-            names[s]
-            for s in types
-            if looks_like_key(s, dataset) and all(s in sample.unique for sample in samples if sample.rows)
-        ),
+        (names[s] for s in types if looks_like_key(s, dataset) and s.casefold() in unique),
         None,
     )
-    notes = [why]
-    if key is not None:
-        notes.append(
-            f"key: {key}, named like an identifier and unique in the sample; only equal rows are removed by it until a contract declares it"
-        )
+    references = [names[s] for s in types if looks_like_reference(s) and s.casefold() in unique]
+    notes = [why, note_on_key(key, references)]
     notes += [
         f"column {name}: {source} in the files, which is a name of quarterlake's own"
         for source, name in names.items()
@@ -110,6 +115,7 @@ def contract_of(
     ]
     notes += [note_on(names[source], found) for source, found in decisions.items() if found.note]
     notes += notes_on_nulls(samples, types, names)
+    notes += notes_on_encoding(samples)
     if has_local_times(samples, decisions):
         notes.append("times without an offset are read as UTC; set quarterlake.timezone if they are not")
     return Contract(
@@ -120,6 +126,12 @@ def contract_of(
         inferred=True,
         notes=tuple(notes),
     )
+
+
+def _unique(samples: Sequence[Sample]) -> set[str]:
+    """The columns, in lower case, whose values are no two records' in any of the samples."""
+    filled = [{name.casefold() for name in sample.unique} for sample in samples if sample.rows]
+    return set.intersection(*filled) if filled else {name.casefold() for s in samples for name in s.columns}
 
 
 def refined(draft: Contract, evidence: Mapping[str, Evidence]) -> Contract:

@@ -37,6 +37,10 @@ _PLAUSIBLE = 0.9
 _WIDE = frozenset({"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"})
 
 
+SINGLE_BYTE = frozenset({"windows-1252", "latin-1"})
+"""Encodings, by their labels, that a text is taken to be in which may as well be in another of one byte a character."""
+
+
 @dataclass(frozen=True, slots=True)
 class Encoding:
     """A text's encoding, as Python names it, and why it is taken for that."""
@@ -122,7 +126,7 @@ def _by_counts(data: bytes, valid: int) -> Encoding:
     if lone <= sequences or text < _PLAUSIBLE * lone:
         return Encoding(
             "utf-8",
-            f"{sequences} valid sequences beyond ASCII; {lone} bytes that are none look like damage, and their records are rejected",
+            f"{sequences} valid sequences beyond ASCII; {lone} bytes that are none look like damage, and their records are rejected; a contract can name another encoding",
         )
     seen = f"{lone} bytes are no UTF-8 and {sequences} sequences are"
     if found := len(_WINDOWS_ONLY.findall(rest)):

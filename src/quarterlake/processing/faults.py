@@ -98,7 +98,7 @@ def reading(name: str, path: Path) -> Iterator[None]:
         # What it quotes beside the file's name may be a value, and errors are shown to those who may not see any.
         said = _first_line(fault).replace(f'"{path}"', _HERE).replace(str(path), _HERE)
         said = _QUOTED.sub('"…"', said).replace(_HERE, name)
-        raise MisreadError(f"{name} cannot be read: {said}", said) from fault
+        raise MisreadError(f"{name} cannot be read: {said.rstrip('.')}. Send it again.", said) from fault
 
 
 def _is_refusal(fault: duckdb.IOException) -> bool:

@@ -17,11 +17,20 @@ if TYPE_CHECKING:
 
 _TAIL = 1 << 16
 _MOST_FOOTERS = 20
+_MOST_EMPTY = 1 << 26
+_SUMS = (
+    "total|totale|totaal|totals|som|sum|summe|summa|suma|soma|somme|gesamt|gesamtsumme|gesamtbetrag|gesamtergebnis|insgesamt|"
+    "endsumme|ergebnis|celkem|razem|итого|всего|合计|总计|合計|総計"
+)
+"""What sums are called where tables come from: the words of spreadsheets and of reports."""
 _TOTAL = re.compile(
-    r"(grand[ -]|sub[ -]?)?(total|sum|summe|gesamt(summe)?|insgesamt|totale|somme|suma|average|mean|count)s?( ?:|\b).*",
+    rf"(grand[ -]|sub[ -]?|zwischen)?({_SUMS}|average|mean|count)s?( ?:|\b).*",
     flags=re.IGNORECASE,
 )
-_ALL = re.compile(r"(grand[ -])?(total|sum|summe|gesamt|insgesamt)s?:?", flags=re.IGNORECASE)
+_ALL = re.compile(
+    rf"(grand[ -]|sub[ -]?|zwischen)?({_SUMS})s?( (général|general|geral|generale|generaal))?:?",
+    flags=re.IGNORECASE,
+)
 _NOTE = re.compile(
     r"\s*(#|//|--|==|\*|\(|source\b|note|quelle\b|generated\b|created\b|exported\b|end\b|[0-9,.]+ (rows|records|lines)\b|(rows|records|lines)\b)",
     flags=re.IGNORECASE,
@@ -31,34 +40,54 @@ _NOTE = re.compile(
 def find_footer(stream: BinaryIO, dialect: Dialect, reading: Reading) -> int | None:
     """Where the footer of a file begins, None where it has none: totals, notes and comments after the last record.
 
-    It is looked for in the last 64 KiB, and is at most 20 records long and shorter than the table. One that `reading` gives the length of
-    has that, whatever its size.
+    It is looked for in the last 64 KiB, and is at most 20 records long and shorter than the table; records of nothing but delimiters, as
+    spreadsheets leave them below a table, belong to it however many they are. One that `reading` gives the length of has that, whatever its size.
     """
     if reading.footer == 0 or len(dialect.columns) == 1:
         return None
-    size = _TAIL
-    start, last = _last_records(stream, dialect, size)
-    if reading.footer is None and last and isinstance(last[-1], Run) and _ends_plainly(last[-1], dialect):
-        return None
-    cuts = list(one_by_one(last))
-    filled = [at for at, one in enumerate(cuts) if one.raw]
     if reading.footer is not None:
-        while len(filled) <= reading.footer and start > dialect.start:
-            size *= 4
-            start, last = _last_records(stream, dialect, size)
-            cuts = list(one_by_one(last))
-            filled = [at for at, one in enumerate(cuts) if one.raw]
-        return start + cuts[filled[-min(reading.footer, len(filled))]].start if filled else None
+        return _footer_of(stream, dialect, reading.footer)
+    start, last = _last_records(stream, dialect, _TAIL)
+    if last and isinstance(last[-1], Run) and _ends_plainly(last[-1], dialect):
+        return None
+    start, cuts = _with_content(stream, dialect)
+    filled = [at for at, one in enumerate(cuts) if one.raw]
     found = None
+    while filled and _is_empty(cuts[filled[-1]], dialect):
+        found = start + cuts[filled.pop()].start
     for at in reversed(filled[max(1, len(filled) // 2) :][-_MOST_FOOTERS:]):
-        cells = [text for text, _ in cells_of(cuts[at], dialect.cutting)] if cuts[at].problem is None else []
-        if not any(cell.strip() for cell in cells) and len(cells) > 1:
+        if _is_empty(cuts[at], dialect):
             continue
         body = [cuts[one] for one in filled if one < at]
-        if not _is_footer(cuts[at], cells, dialect, body, set_off=at > 0 and not cuts[at - 1].raw):
+        is_set_off = at > 0 and not cuts[at - 1].raw
+        if not _is_footer(cuts[at], _cells(cuts[at], dialect), dialect, body, set_off=is_set_off):
             break
         found = start + cuts[at].start
     return found
+
+
+def _footer_of(stream: BinaryIO, dialect: Dialect, length: int) -> int | None:
+    """Where the last records of a file begin that are its footer, as many as it is said to have."""
+    size = _TAIL
+    while True:
+        start, last = _last_records(stream, dialect, size)
+        filled = [one for one in one_by_one(last) if one.raw]
+        if len(filled) > length or start <= dialect.start:
+            return start + filled[-min(length, len(filled))].start if filled else None
+        size *= 4
+
+
+def _with_content(stream: BinaryIO, dialect: Dialect) -> tuple[int, list[Cut]]:
+    """The last records of a file, so many that one of them has something in it, and where in it they begin."""
+    size = _TAIL
+    while True:
+        start, last = _last_records(stream, dialect, size)
+        cuts = list(one_by_one(last))
+        if any(one.raw and not _is_empty(one, dialect) for one in cuts):
+            return start, cuts
+        if size > _MOST_EMPTY or start <= dialect.start:
+            return start, []
+        size *= 4
 
 
 def _last_records(stream: BinaryIO, dialect: Dialect, size: int) -> tuple[int, list[Cut | Run]]:
@@ -102,6 +131,16 @@ def _is_footer(
     return len(filled) < width and all(not cell.strip() or is_value(cell) for cell in cells[1:])
 
 
+def _cells(one: Cut, dialect: Dialect) -> list[str]:
+    return [text for text, _ in cells_of(one, dialect.cutting)] if one.problem is None else []
+
+
+def _is_empty(one: Cut, dialect: Dialect) -> bool:
+    """Whether a record has cells and nothing in them."""
+    cells = _cells(one, dialect)
+    return len(cells) > 1 and not any(map(str.strip, cells))
+
+
 def _first_cell(one: Cut, dialect: Dialect) -> str:
-    cells = cells_of(one, dialect.cutting) if one.problem is None else []
-    return cells[0][0].strip() if cells else ""
+    cells = _cells(one, dialect)
+    return cells[0].strip() if cells else ""

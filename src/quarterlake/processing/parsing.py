@@ -13,6 +13,8 @@ from quarterlake.domain.periods import Period, PeriodKind
 from quarterlake.lake import documents, keys
 from quarterlake.processing.drift import still_missing
 from quarterlake.processing.engines.port import ParseRequest
+from quarterlake.processing.ledgers import stood_for
+from quarterlake.processing.refusals import is_all_rejected
 from quarterlake.processing.replays import nothing_of, standing
 
 if TYPE_CHECKING:
@@ -129,13 +131,21 @@ class Parsing:
         return None if stamp is None else stamp.start.isoformat()
 
     def named_periods(self, landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]) -> frozenset[str]:
-        """The ingest periods that the names of live files say, of those that could be read."""
+        """The ingest periods that the names of live files say: of those with records, and of those that never had any."""
+        replayed = stood_for(landings, parsed)
+        had_records = {
+            landing.manifest.source
+            for landing in landings
+            if (file := parsed.get(landing.manifest.sequence)) is not None and file.accepted
+        }
         stamps = {
             self._placing_stamp(landing.manifest)
             for landing in landings
             if landing.is_live
             and (file := parsed.get(landing.manifest.sequence)) is not None
             and file.error is None
+            and not is_all_rejected(file, replayed.get(landing.manifest.sequence, 0))
+            and (file.accepted or landing.manifest.source not in had_records)
         }
         return frozenset(Period.of(stamp.start, self.ingest).name for stamp in stamps if stamp is not None)
 

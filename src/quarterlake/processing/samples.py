@@ -62,6 +62,7 @@ class Sample(msgspec.Struct, frozen=True):
     tokens: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     times: Mapping[str, Mapping[str, Agreement]] = msgspec.field(default_factory=dict)
     rows: int = 0
+    encoding: str = ""
     error: str | None = None
 
 
@@ -169,6 +170,7 @@ def _sampled(connection: DuckDBPyConnection, relation: Relation, stamp: NameTime
             connection, dict(zip(names, zip(slots, evidence, strict=True), strict=True)), stamp
         ),
         rows=count,
+        encoding=relation.described.get("encoding", ""),
     )
 
 
