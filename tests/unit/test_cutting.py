@@ -139,6 +139,7 @@ def test_runs_are_the_same_records(data: bytes, form: Cutting, longest: int) -> 
             if isinstance(one, Run):
                 assert data[one.start :].startswith(one.data)
                 assert one.records == len(list(one.cuts()))
+                assert one.last() == list(one.cuts())[-1]
                 assert all(len(fields(each.raw, form)) == width for each in one.cuts())
             found += one.cuts() if isinstance(one, Run) else [one]
         expected = cuts(data, form, longest)

@@ -6,6 +6,7 @@ what the one cut against what the other counted.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _CHUNK = 4 << 20
 _BLOCK = 32 << 10
 _SHORTEST_BLOCK = 512
+_TRIED = 4
 _SPACE, _CR = b" \r"
 
 
@@ -36,6 +38,11 @@ class _Scanner:
         self._data, self._at, self._ended = b"", 0, False
         self._found: dict[bytes, int] = {}
         self._block = _BLOCK
+        self._bounds = {self._delimiter, b"\n"}
+        bound, quote = re.escape(self._delimiter) + rb"\n", re.escape(self._quote)
+        self._bad_pair = re.compile(
+            rb"(?:\A|(?<=[" + bound + rb"]))(?:" + 2 * quote + rb")++(?!\r\n|[" + bound + quote + rb"])"
+        )
 
     def count(self, *, blank: bool) -> int:
         """The number of records, with or without the blank lines."""
@@ -65,22 +72,41 @@ class _Scanner:
         return block.count(b"\n")
 
     def _tidy_lines(self) -> int:
-        """Pass over the next lines if none of their quotes leaves a field open, and return their number; else 0.
+        """Pass over the next lines if their quotes open and close fields as they should, and return the number of records; else 0.
 
         Quotes that stand in a row cancel each other in pairs. One that is left opens a field or closes it: where
-        it opens one it must stand at a field's start, and where it closes one it must be on the same line.
+        it opens one it must stand at a field's start. Where a field goes over a line end all must be closed at a field's
+        end, the empty ones too: otherwise their record would end with its first line.
         """
-        if not self._quote or self._quote != self._escape:
+        if not self._quote or self._quote != self._escape or self._lone_cr:
             return 0
-        block = self._lines(self._at + self._block)
-        outside, inside = _parted(block, self._quote)
-        starts = {before[-1:] for before in outside[1:-1]} | {outside[0][-1:] or b"\n"} if inside else set()
-        if len(outside) == len(inside) or b"\n" in b"".join(inside) or not starts <= {self._delimiter, b"\n"}:
-            self._block = max(self._block // 2, _SHORTEST_BLOCK)
+        stop = self._at + min(self._block, self._longest)
+        for _ in range(_TRIED):
+            block = self._data[self._at : self._data.rfind(b"\n", self._at, stop) + 1]
+            outside, inside = _parted(block, self._quote)
+            if len(outside) > len(inside):
+                break
+            # The last line end is within quotes.
+            stop = max(self._at, self._data.rfind(self._quote, self._at, self._at + len(block)))
+        records = self._records_of(block, outside, inside) if len(outside) > len(inside) else 0
+        self._block = min(2 * self._block, _BLOCK) if records else max(self._block // 2, _SHORTEST_BLOCK)
+        self._at += len(block) if records else 0
+        return records
+
+    def _records_of(self, block: bytes, outside: list[bytes], inside: list[bytes]) -> int:
+        """The number of lines outside of quotes, if all quotes stand as they should and none of the lines is blank; else 0."""
+        if not all(before[-1:] in self._bounds for before in outside[1:-1]):
             return 0
-        self._block = min(2 * self._block, _BLOCK)
-        self._at += len(block)
-        return block.count(b"\n")
+        if inside and outside[0] and outside[0][-1:] not in self._bounds:
+            return 0
+        if b"\n" in b"".join(inside):
+            closed = all(after[:1] in self._bounds or after[:2] == b"\r\n" for after in outside[1:])
+            if not closed or self._bad_pair.search(block):
+                return 0
+        text = self._quote.join(outside)
+        if text[:1] in {b"\n", b"\r"} or b"\n\n" in text or b"\n\r\n" in text:
+            return 0
+        return text.count(b"\n")
 
     def _lines(self, stop: int) -> bytes:
         """The next lines that end before a place, up to a blank one; none where a line may end otherwise than by LF."""

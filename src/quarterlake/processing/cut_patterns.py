@@ -44,12 +44,13 @@ class Patterns:
         self.last_record = self._compile(rb"F(?:S)", stop=rb"N|\Z")
         self.field = self._compile(rb"F(D|\Z)", stop=rb"\Z")
 
-    def run(self, fields: int) -> re.Pattern[bytes]:
-        """Records of one line that have so many fields, without a quote or, where RFC 4180 is kept, with well quoted ones."""
+    def run(self, fields: int) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+        """Records with so many fields, without a quote or, where RFC 4180 is kept, with well quoted ones; and one of them."""
         one = b"[^D\\r\\nQ]*+"
         if self._cutting.is_rfc_4180:
-            one = b"(?>Q[^\\r\\nQ]*+(?:QQ[^\\r\\nQ]*+)*+Q|" + one + b")"
-        return self._compile(b"(?:(?:" + one + b"D){%d}" % (fields - 1) + one + b"N)++")
+            one = b"(?>Q[^\\rQ]*+(?:QQ[^\\rQ]*+)*+Q|" + one + b")"
+        record = b"(?:" + one + b"D){%d}" % (fields - 1) + one
+        return self._compile(b"(?:" + record + b"N)++"), self._compile(b"(" + record + b")N")
 
     def _compile(self, form: bytes, stop: bytes = b"") -> re.Pattern[bytes]:
         """Letters stand for: Field, Delimiter, Quote, Escape, liNe end, Stop, Text's end (a class's members)."""

@@ -53,35 +53,38 @@ class Cut(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Records that follow each other, each on one line and with as many fields as was asked for.
+    """Records that follow each other, each with as many fields as was asked for.
 
     Attributes:
         start: The first one's first byte, from 0.
         line: The physical line on which it starts, from 1.
         data: Their bytes, line ends included.
         records: How many they are.
-        quoted: Whether some fields are quoted; then each is as RFC 4180 has it, by `"` that is doubled within, nothing beside it.
+        lines: How many physical lines they are on.
+        one: What matches one of them; its first group is the record without the line end.
+        quoted: Whether some fields are quoted; then each is as RFC 4180 has it, by `"` that is doubled within, nothing beside it and no CR in it.
     """
 
     start: int
     line: int
     data: bytes
     records: int
+    lines: int
+    one: re.Pattern[bytes]
     quoted: bool
 
     def cuts(self) -> Iterator[Cut]:
         """The records one by one."""
-        for at, found in enumerate(_LINE.finditer(self.data)):
-            yield self._cut(found.start(), self.line + at, found[1])
+        line = self.line
+        for found in self.one.finditer(self.data):
+            raw = found[1]
+            yield Cut(self.start + found.start(), line, raw, self.quoted and b'"' in raw, problem=None)
+            line += 1 + (raw.count(b"\n") if self.lines > self.records else 0)
 
     def last(self) -> Cut:
         """The last record."""
-        body = _bare(self.data)
-        at = max(body.rfind(b"\n"), body.rfind(b"\r")) + 1
-        return self._cut(at, self.line + self.records - 1, body[at:])
-
-    def _cut(self, at: int, line: int, raw: bytes) -> Cut:
-        return Cut(self.start + at, line, raw, self.quoted and b'"' in raw, problem=None)
+        *_, last = self.cuts()
+        return last
 
 
 TOO_LONG = "a record longer than the reader's limit"
@@ -89,7 +92,7 @@ STRAY = "text after a closing quote, or a quote that is never closed"
 
 
 @lru_cache(maxsize=64)
-def _run_pattern(cutting: Cutting, fields: int) -> re.Pattern[bytes]:
+def _run_patterns(cutting: Cutting, fields: int) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     return cutting.patterns.run(fields)
 
 
@@ -97,33 +100,37 @@ class _Runs:
     """Finds runs of records of so many fields: by what is left of some lines without their text, else by the pattern."""
 
     def __init__(self, cutting: Cutting, fields: int) -> None:
-        self._pattern, self._quote = _run_pattern(cutting, fields), cutting.quote
+        (self._several, self._one), self._cutting = _run_patterns(cutting, fields), cutting
         self._text = bytes(set(range(256)) - {*cutting.delimiter, *b"\r\n"})
         between = cutting.delimiter * (fields - 1)
         self._bare = {end: between + end for end in (b"\n", b"\r\n")}
         self._window = _RUN
 
-    def match(self, data: bytes, at: int, longest: int) -> tuple[int, int]:
-        """Where the records that begin at `at` end, and how many they are."""
-        limit = at + min(self._window, longest)
-        quote = data.find(self._quote, at, limit) if self._quote else -1
-        stop = data.rfind(b"\n", at, limit if quote < 0 else quote) + 1
+    def match(self, data: bytes, at: int, start: int, line: int, longest: int) -> Run | None:
+        """The run that begins at `at` in what is in memory; in the file that is the byte `start`, on physical line `line`."""
+        limit, quote = at + min(self._window, longest), self._cutting.quote
+        quoted = data.find(quote, at, limit) if quote else -1
+        stop = data.rfind(b"\n", at, limit if quoted < 0 else quoted) + 1
         if stop > at:
             bare = data[at:stop].translate(None, self._text)
             for end, one in self._bare.items():
                 records, rest = divmod(len(bare), len(one))
                 if not rest and bare == one * records and data.count(end, at, stop) == records:
                     self._window = min(2 * self._window, _RUN)
-                    return stop, records
-        found = self._pattern.match(data, at, limit)
+                    return Run(start, line, data[at:stop], records, records, _LINE, quoted=False)
+        found = self._several.match(data, at, limit)
         stop = found.end() if found else at
         # Text whose records differ is not looked through to the window's end for each of them.
         is_worth_it = 2 * (stop - at) > limit - at
         self._window = min(2 * self._window, _RUN) if is_worth_it else max(self._window // 2, _SHORTEST_RUN)
         if found is None:
-            return at, 0
-        stop += data[stop - 1 : stop + 1] == b"\r\n"
-        return stop, count_newlines(data[at:stop])
+            return None
+        run = data[at : stop + (data[stop - 1 : stop + 1] == b"\r\n")]
+        lines = count_newlines(run)
+        if not self._cutting.has_quote(run):
+            return Run(start, line, run, lines, lines, _LINE, quoted=False)
+        within = sum(text.count(b"\n") for text in run.replace(2 * quote, b"").split(quote)[1::2])
+        return Run(start, line, run, lines - within, lines, self._one, quoted=True)
 
 
 def cut(
@@ -151,12 +158,10 @@ def cut_in_runs(
             at = 0
             continue
         data = ahead.data
-        stop, records = runs.match(data, at, longest) if runs else (at, 0)
-        if records:
-            run = data[at:stop]
-            yield Run(ahead.offset + at, line, run, records, cutting.has_quote(run))
-            line += records
-            at = stop
+        if runs and (run := runs.match(data, at, ahead.offset + at, line, longest)):
+            yield run
+            line += run.lines
+            at += len(run.data)
             continue
         simple = patterns.simple.match(data, at)
         if simple is not None and simple.end() - at <= longest:
