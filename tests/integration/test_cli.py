@@ -324,6 +324,11 @@ def test_contract_check_says_whether_files_meet_it(blank: Desk) -> None:
     blank.ql("run", "source")
     good = blank.ql("contract", "check", "sales", "--json")
     assert (good.code, good.document["meets"]) == (0, True)
+    blank.put("sales/sales_2025-01.csv", csv_text(sales(MONTHS[0], 200)) + b"short,2025-01-01T00:00:00Z\n")
+    blank.ql("ingest", "source")
+    short = blank.ql("contract", "check", "sales", "--json")
+    assert (short.code, short.document["meets"]) == (1, False)
+    assert "1 of its 201 records (1 fewer fields than the header)" in short.document["problems"][0]
     blank.ql("contract", "infer", "sales", "--write")
     blank.put("sales/sales_2025-02.csv", b"sale_id,sold_at,store\nx,2025-02-01T00:00:00Z,north\n")
     blank.ql("ingest", "source")

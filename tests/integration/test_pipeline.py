@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ import pytest
 from quarterlake.domain.ledger import totals
 from quarterlake.domain.odcs_writing import to_yaml
 from quarterlake.overview import lake_status, ledger_entries, reject_entries
+from quarterlake.processing.contracts import in_force
 from quarterlake.processing.sql import type_name
 from quarterlake.publishing.releases import find_release, releases_of
 from quarterlake.publishing.verify import verify
@@ -322,6 +324,82 @@ def test_the_ledger_balances_through_corrections_duplicates_and_rejects(in_folde
         ("sales/sales_2026-03.csv", 202, "amount")
     ]
     assert rejects[0].raw == "bad,2026-03-01T00:00:00Z,north,many"
+
+
+# What an inferred contract says of itself
+
+
+@pytest.mark.parametrize(
+    ("header", "record", "encoding", "note"),
+    [
+        ("Order ID,at", "{n},2026-01-05", "utf-8", "key: Order ID, named like an identifier"),
+        ("place,at", "{m},2026-01-05", "utf-8", "key: none, so that equal rows all count"),
+        ("shop_id,at", "{n},2026-01-05", "utf-8", "shop_id might be one, unique in the sample"),
+        ("id,at", "{q},2026-01-05", "utf-8", "key: none, since id is missing in some records"),
+        ("v,at", "{bad},2026-01-05", "utf-8", "v: text, since 50 of 200 values are no numbers"),
+        ("v,at", "2026-01-{bad},2026-01-05", "utf-8", "v: text, since 50 of 200 values are no dates or times"),
+        ("v,at", "\u0141\u00f3d\u017a {n},2026-01-05", "cp1250", "encoding: windows-1252, which bytes alone do not tell"),
+    ],
+)  # fmt: skip
+def test_a_contract_says_why(in_folder: Scene, header: str, record: str, encoding: str, note: str) -> None:
+    scene = replace(in_folder, dataset="orders")
+    beyond_the_sample = 2_100
+    lines = [
+        record.format(
+            n=n, m=n % 7, q="" if n == beyond_the_sample else n, bad=10 + n % 19 if n % 4 else "n/v"
+        )
+        for n in range(beyond_the_sample + 100 if "{q}" in record else 200)
+    ]
+    scene.put("orders_2026-01.csv", "\n".join([header, *lines]).encode(encoding))
+    contract = scene.run().contract
+    assert contract is not None
+    assert any(note in said for said in contract.notes), contract.notes
+
+
+# Months that have not landed
+
+
+def test_a_month_all_of_whose_records_are_rejected_has_not_landed(in_folder: Scene) -> None:
+    in_folder.put_months("2026-01", "2026-03")
+    in_folder.put("sales_2026-02.csv", b"sale_id,store,sold_at,amount\n" + b"7,2026-02-05\n" * 20)
+    outcome = in_folder.run()
+    assert outcome.published == []
+    assert [found.lacking for found in outcome.completeness] == [("2026-02",)]
+    assert list(outcome.refused) == ["sales/sales_2026-02.csv"]
+
+
+def test_a_header_says_that_nothing_happened_but_not_that_nothing_had(in_folder: Scene) -> None:
+    header = csv_text([])
+    in_folder.put_months("2026-01", "2026-03")
+    in_folder.put("sales_2026-02.csv", header)
+    assert names(in_folder.run().published) == ["sales@2026-Q1.1"]
+    in_folder.put("sales_2026-03.csv", header)
+    in_folder.put_months("2026-02")
+    outcome = in_folder.run()
+    assert (outcome.published, list(outcome.stale)) == ([], ["2026-Q1"])
+
+
+@pytest.mark.parametrize(
+    "first", [b"sale_id,store,sold_at,amount\n", b"Dear team,\nplease find attached.\nBest"]
+)
+def test_a_contract_that_no_record_has_met_binds_nobody(in_folder: Scene, first: bytes) -> None:
+    in_folder.put("sales_2026-01.csv", first)
+    in_folder.run()
+    in_folder.run()
+    with in_folder.pipeline() as pipeline:
+        before = in_force(pipeline.parsing, "sales", None)
+    in_folder.put_months(*FIRST_QUARTER)
+    [release] = in_folder.run().published
+    assert before is not None
+    assert (before.version, before.record_time) == ("1.0.0", None)
+    assert (release.build.contract.version, release.build.contract.record_time) == ("1.1.0", "sold_at")
+    assert release.build.observations.rows == 60
+    in_folder.put("sales_2026-01.csv", first)
+    in_folder.put("sales_2026-02.csv", first)
+    in_folder.put("sales_2026-03.csv", first)
+    in_folder.run()
+    with in_folder.pipeline() as pipeline:
+        assert in_force(pipeline.parsing, "sales", None) == release.build.contract, "it was met once"
 
 
 # Files that cannot be read

@@ -222,6 +222,42 @@ def test_many_broken_records_are_each_a_reject(connection: duckdb.DuckDBPyConnec
     assert "too many records" in found.document.dialect["careful"]
 
 
+@pytest.mark.parametrize("empty", [";;\n", ';"";\r\n'])
+@pytest.mark.parametrize("count", [1, 30, 40_000])
+def test_empty_records_below_a_table_are_its_footer(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, empty: str, count: int
+) -> None:
+    good = TABLE.replace("x", "20")
+    found = parse(connection, tmp_path, (good + empty * count).encode(), COLUMNS)
+    assert (found.document.accepted, found.document.reject_counts) == (3, {FOOTER: count})
+    within = parse(connection, tmp_path, (good + empty + "4;d;40\n").encode(), COLUMNS)
+    assert within.document.accepted == 5
+    alone = parse(connection, tmp_path, ("id;name;v\n" + empty * 2).encode(), COLUMNS)
+    assert alone.document.accepted == 2
+
+
+@pytest.mark.parametrize(
+    ("label", "is_total"),
+    [
+        ("Gesamtergebnis", True),
+        ("Total g\u00e9n\u00e9ral", True),
+        ("\u0418\u0442\u043e\u0433\u043e:", True),
+        ("\u5408\u8ba1", True),
+        ("Celkem", True),
+        ("Subtotal", True),
+        ("Summer", False),
+        ("Totality", False),
+        ("Som tam", False),
+    ],
+)
+def test_totals_go_by_the_names_that_spreadsheets_give_them(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, label: str, *, is_total: bool
+) -> None:
+    data = "name,v\n" + "".join(f"n{n},{n}\n" for n in range(9)) + f"{label},36\n"
+    found = parse(connection, tmp_path, data.encode(), {"name": "string", "v": "int64"})
+    assert found.document.reject_counts == ({FOOTER: 1} if is_total else {})
+
+
 def test_a_line_of_many_fields_costs_no_more_than_its_length(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:

@@ -331,6 +331,11 @@ def test_the_choice_says_how_well_the_name_agrees() -> None:
         ("o_orderkey", "orders"),
         ("event_id", "clicks"),
         ("O_ORDERKEY", "orders"),
+        ("Order ID", "orders"),
+        ("OrderID", "orders"),
+        ("Order-Id", "orders_2"),
+        ("orderId", "orders3"),
+        ("category_id", "categories"),
     ],
 )
 def test_names_of_keys(name: str, dataset: str) -> None:
@@ -345,6 +350,7 @@ def test_names_of_keys(name: str, dataset: str) -> None:
         ("amount", "orders"),
         ("paid", "orders"),
         ("l_orderkey", "orders"),
+        ("border_id", "orders"),
     ],
 )
 def test_names_of_other_columns(name: str, dataset: str) -> None:

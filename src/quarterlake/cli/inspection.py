@@ -119,7 +119,8 @@ def _print(found: Inspection) -> None:
         )
         typer.echo(f"  {cells}")
     if found.reject_counts:
-        typer.echo("rejected:")
+        is_refused = sum(found.reject_counts.values()) == found.records
+        typer.echo("rejected, so that a run refuses the file:" if is_refused else "rejected:")
     for reason, count in found.reject_counts.items():
         typer.echo(f"  {count:,} x {reason}")
     for reject in found.rejects:

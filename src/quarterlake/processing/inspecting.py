@@ -185,12 +185,11 @@ def inspect_path(
 
 
 def _said(contract: Contract) -> dict[str, ColumnReading]:
-    notes = {
-        column.name: note.removeprefix(f"{column.name}: ")
-        for column in contract.columns
-        for note in contract.notes
-        if note.startswith(f"{column.name}: ")
-    }
+    notes: dict[str, str] = {}
+    for note in contract.notes:
+        names, _, why = note.partition(": ")
+        # Of several columns, commas between, or of one whose name may hold any.
+        notes |= dict.fromkeys([names, *names.split(", ")], why)
     return {
         column.source: ColumnReading(str(column.type), column.format, notes.get(column.name, ""))
         for column in contract.columns
