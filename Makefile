@@ -89,7 +89,7 @@ lint: $(VENV)/dev.stamp ## Check style, format, types and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy demo bench client
+	$(BIN)/mypy demo bench client tests
 	$(BIN)/lint-imports
 
 .PHONY: format

@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 CHROMIUM = shutil.which("chromium")
 _ARGUMENTS = [
@@ -105,6 +105,10 @@ class Watched:
     complaints: list[str] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
 
+    def dismiss(self, dialog: Dialog) -> None:
+        self.complaints.append(dialog.message)
+        dialog.dismiss()
+
     def assert_quiet(self) -> None:
         assert (self.complaints, self.strays) == ([], []), (self.complaints, self.strays)
 
@@ -126,7 +130,7 @@ def watched_page(browser: Browser, server: str, **options: Any) -> Iterator[Watc
     watched = Watched(page)
     page.on("console", lambda message: watched.complaints.append(message.text))
     page.on("pageerror", lambda error: watched.complaints.append(str(error)))
-    page.on("dialog", lambda dialog: (watched.complaints.append(dialog.message), dialog.dismiss()))
+    page.on("dialog", watched.dismiss)
     page.on(
         "request",
         lambda request: None if request.url.startswith(f"{server}/") else watched.strays.append(request.url),

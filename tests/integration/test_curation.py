@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from deltalake import DeltaTable
@@ -165,7 +165,8 @@ versions = st.tuples(
 
 
 def version_of(row: Row, landing: int) -> Version:
-    number, time, sequence, value = (None if given == "" else given for given in row)
+    cells: list[Any] = [None if given == "" else given for given in row]
+    number, time, sequence, value = cells
     instant = datetime.fromisoformat(str(time))
     return Version(sequence, instant, landing, (number, instant, sequence, value))
 

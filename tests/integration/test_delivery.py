@@ -260,11 +260,11 @@ def test_lists_are_given_in_pages_and_documents_once(folder_scene: Scene) -> Non
         folder_scene.put("sales_2026-02.csv", sales("2026-02", count))
         folder_scene.run()
     with delivering(folder_scene) as delivery, delivery.client(KEY) as client:
-        seen, token = [], ""
-        while token is not None:
+        seen = list[str]()
+        page: dict[str, Any] = {"next_page_token": ""}
+        while (token := page["next_page_token"]) is not None:
             page = document(client, f"datasets/sales/releases?limit=3{token and f'&page_token={token}'}")
             seen += [release["name"] for release in page["releases"]]
-            token = page["next_page_token"]
         assert seen == [f"sales@2026-Q1.{number}" for number in (1, 2, 3, 4)]
         assert client.get("/v1/datasets/sales/releases?page_token=bm9uZQ").status_code == 422
         for path in (

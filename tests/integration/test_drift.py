@@ -22,6 +22,7 @@ from tests.integration.lakes import NOW, Scene, contract_yaml, curated_rows, nam
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from quarterlake.domain.contract import Contract
     from quarterlake.outcomes import DatasetOutcome
 
 COLUMNS = (("sale_id", "int64"), ("sold_at", "timestamp"), ("store", "string"), ("amount", "decimal(18,2)"))
@@ -277,9 +278,10 @@ def test_policies_that_change_no_record_keep_what_is_parsed() -> None:
     plain = from_yaml(contract_yaml(COLUMNS, extra={"recordTime": "sold_at"}), "here")
     same = "{reordered: evolve, added: null_fill, dropped: evolve, case: evolve, type: reject_row}"
     other = "{added: reject_row}"
-    read = lambda text: from_yaml(  # noqa: E731
-        contract_yaml(COLUMNS, extra={"recordTime": "sold_at", "drift": text}), "here"
-    )
+
+    def read(text: str) -> Contract:
+        return from_yaml(contract_yaml(COLUMNS, extra={"recordTime": "sold_at", "drift": text}), "here")
+
     assert read(same).parse_id == plain.parse_id
     assert read(other).parse_id != plain.parse_id
 

@@ -84,8 +84,7 @@ def test_several_ranges_come_as_parts(delivery: Service) -> None:
     assert answer.status_code == 206
     assert len(answer.content) == int(answer.headers["Content-Length"])
     head = f"Content-Type: {answer.headers['Content-Type']}\r\n\r\n".encode()
-    parts = email.message_from_bytes(head + answer.content).get_payload()
-    assert isinstance(parts, list)
+    parts: Any = email.message_from_bytes(head + answer.content).get_payload()
     assert [part["Content-Range"] for part in parts] == [
         f"bytes 0-3/{file['size']}",
         f"bytes 100-149/{file['size']}",

@@ -61,7 +61,11 @@ RECORDS: list[dict[str, Any]] = [
 @pytest.fixture(name="small")
 def opened_small(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the memory that quarterlake has unless told otherwise."""
-    config = {"threads": 2, "memory_limit": "400MB", "temp_directory": str(tmp_path / "spilled")}
+    config: dict[str, Any] = {
+        "threads": 2,
+        "memory_limit": "400MB",
+        "temp_directory": str(tmp_path / "spilled"),
+    }
     with duckdb.connect(config=config) as opened:
         opened.execute("SET TimeZone = 'UTC'")
         yield opened

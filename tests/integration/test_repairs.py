@@ -246,15 +246,15 @@ def test_a_replay_makes_revision_2_of_its_quarter_and_of_that_one_only(scene: Sc
     assert len(rejects_of(scene)) == 1
     # The rows in the release are traced to the original lines, and to what was handed in.
     release = outcome.published[0]
-    [entry] = [e for e in release.build.ledger if e.repairs is not None]
+    [(entry, repairs)] = [(e, e.repairs) for e in release.build.ledger if e.repairs is not None]
     data = as_csv(month("2026-02", BAD))
-    lines = [data[int(place[1:]) :].split(b"\n")[0].decode() for place in entry.repairs.places]
+    lines = [data[int(place[1:]) :].split(b"\n")[0].decode() for place in repairs.places]
     assert [line.split(",")[0] for line in lines] == ["2026-02-003", "2026-02-005"]
-    assert entry.repairs.lines == (5, 7)
+    assert repairs.lines == (5, 7)
     with scene.pipeline() as pipeline:
         files = list(verify(pipeline.lake, release))
         assert all(file.holds for file in files)
-        assert {entry.repairs.sha256, entry.sha256} <= {file.recorded for file in files}
+        assert {repairs.sha256, entry.sha256} <= {file.recorded for file in files}
         sources = {row["sale_id"]: row["_source"] for row in curated_rows(pipeline)}
         status = lake_status(pipeline)["datasets"][0]
     assert sources["2026-02-003"] == entry.sha256

@@ -11,11 +11,12 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import deltalake
 import pyarrow as pa
 import pytest
+from deltalake.schema import PrimitiveType
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +27,7 @@ from quarterlake.lake.s3_options import S3Options, S3Patience
 from quarterlake.lake.stores import checked_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from quarterlake.lake.stores import Store
@@ -289,7 +290,7 @@ def test_no_call_takes_a_key_that_leaves_the_store(store: Store, key: str) -> No
     path = finished(store, b"")
     with pytest.raises(ValueError, match=r"key|surrogates"):
         checked_key(key)
-    calls = [
+    calls: list[Callable[[], object]] = [
         lambda: store.get(key),
         lambda: store.get_many([key]),
         lambda: store.head(key),
@@ -367,7 +368,7 @@ def test_a_dead_process_leaves_no_scratch(lake_target: LakeTarget, tmp_path: Pat
 def test_delta_tables_lie_in_every_zone(lake: Lake) -> None:
     for store in (lake.raw, lake.curated, lake.aggregated):
         uri, options = store.table_uri("a table/part/"), store.table_options()
-        schema = deltalake.Schema([deltalake.Field("n", "long")])
+        schema = deltalake.Schema([deltalake.Field("n", PrimitiveType("long"))])
         table = deltalake.DeltaTable.create(uri, schema=schema, storage_options=options)
         deltalake.write_deltalake(table, pa.table({"n": [1, 2, 3]}), mode="append")
 
@@ -388,7 +389,7 @@ def test_a_usable_store_answers(lake: Lake) -> None:
 def refused(lake: Lake, path: Path, match: str, secret: str = "no such secret") -> None:  # noqa: S107
     path.write_bytes(b"x")
     store = lake.raw
-    calls = [
+    calls: list[Callable[[], object]] = [
         store.ping,
         lambda: store.get("a"),
         lambda: store.get_many(["a"]),
@@ -446,7 +447,7 @@ def test_the_options_win_over_the_environment(
         lake.raw.ping()
         table = deltalake.DeltaTable.create(
             lake.raw.table_uri("t/"),
-            schema=deltalake.Schema([deltalake.Field("n", "long")]),
+            schema=deltalake.Schema([deltalake.Field("n", PrimitiveType("long"))]),
             storage_options=lake.raw.table_options(),
         )
         assert table.version() == 0
@@ -468,7 +469,8 @@ def test_many_threads_share_one_scratch_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", ["access_key_id", "secret_access_key"])
 def test_wrong_credentials_are_named_and_not_shown(s3_options: S3Options, tmp_path: Path, wrong: str) -> None:
-    options = dataclasses.replace(s3_options, **{wrong: "wr0ng-Secret"})
+    changed: dict[str, Any] = {wrong: "wr0ng-Secret"}
+    options = dataclasses.replace(s3_options, **changed)
     with open_lake("s3://lakes", options, tmp_path / "scratch") as lake:
         refused(
             lake,

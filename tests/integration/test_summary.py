@@ -116,7 +116,7 @@ def test_numbers_are_those_of_exact_arithmetic(
     assert len(found) == len(expected_groups)
     for row in found:
         group = [v for v, k in rows if not grouped or k == row["k"]]
-        check(row, [Fraction(v) for v in group if v is not None], len(group), kind)
+        check(row, [Fraction(str(v)) for v in group if v is not None], len(group), kind)
 
 
 def check(row: dict[str, Any], values: list[Fraction], count: int, kind: str) -> None:
@@ -394,7 +394,7 @@ def test_a_users_aggregate_is_published_sorted_with_its_period_first(tmp_path: P
     )
     outcome = scene.run()
     assert outcome.is_clean
-    expected = {}
+    expected: dict[object, tuple[int, Decimal]] = {}
     for month in ("2026-01", "2026-02", "2026-03"):
         for _, _, store, amount in sales(month):
             n, total = expected.get(store, (0, Decimal(0)))

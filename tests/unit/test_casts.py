@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
@@ -332,7 +332,9 @@ def evidence_by_hand(text: str | None) -> Evidence:
     if text is None or text in NULL_TOKENS:
         return Evidence(nulls=1)
     value = text.strip(" ")
-    counts = {form: int(pattern.fullmatch(value) is not None) for form, pattern in FORMS.items()}
+    counts: dict[str, Any] = {
+        form: int(pattern.fullmatch(value) is not None) for form, pattern in FORMS.items()
+    }
     if counts["exponent"] and is_integer(value):
         value = str(int(Decimal(value)))
         counts |= {"exponent": 0, "integer": 1}

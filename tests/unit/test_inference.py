@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -137,14 +138,18 @@ def test_types_of_evidence(evidence: Evidence, found: ColumnType) -> None:
     assert infer_type(evidence) == found
 
 
+def counted(present: int, form: str, found: int) -> dict[str, Any]:
+    return {"present": present, form: found}
+
+
 @pytest.mark.parametrize("present", [10, 20, 30, 70, 110, 1_000, 1_000_000, 123_456_780])
 @pytest.mark.parametrize(
     ("form", "found"), [("integer", INT64), ("boolean", BOOLEAN), ("date", DATE), ("timestamp", TIMESTAMP)]
 )
 def test_nine_values_in_ten_make_a_type(present: int, form: str, found: ColumnType) -> None:
     enough = present // 10 * 9
-    assert infer_type(Evidence(**{"present": present, form: enough})) == found
-    assert infer_type(Evidence(**{"present": present, form: enough - 1})) == STRING
+    assert infer_type(Evidence(**counted(present, form, enough))) == found
+    assert infer_type(Evidence(**counted(present, form, enough - 1))) == STRING
 
 
 @given(EVIDENCE, st.integers(0, 1000))

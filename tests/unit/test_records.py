@@ -3,7 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
 import pytest
@@ -40,7 +40,7 @@ def places_of(
     return locate_delimited(io.BytesIO(data), form, surveyed, ordinals, skipped, look_bytes=look)
 
 
-def written(rows: list[list[str]], line_end: str, quoting: int) -> bytes:
+def written(rows: list[list[str]], line_end: str, quoting: Literal[0, 1]) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator=line_end, quoting=quoting).writerows(rows)
     return text.getvalue().encode()
@@ -90,7 +90,7 @@ STYLES = [("\r\n", csv.QUOTE_MINIMAL), ("\r\n", csv.QUOTE_ALL), ("\n", csv.QUOTE
 
 @given(ROWS, st.sampled_from(STYLES), CHUNKS)
 def test_written_tables_are_counted_and_found(
-    rows: list[list[str]], style: tuple[str, int], chunk_bytes: int
+    rows: list[list[str]], style: tuple[str, Literal[0, 1]], chunk_bytes: int
 ) -> None:
     line_end, quoting = style
     data = written(rows, line_end, quoting)

@@ -6,7 +6,6 @@ taken: one with a reject, or that the reader does not read right, is left to be 
 
 from __future__ import annotations
 
-import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -37,9 +36,7 @@ MOST_FILES = 128
 MOST_BYTES = 1 << 23
 """How many files, and bytes, are read at once."""
 MOST_RECORDS = 122_880
-"""So many records at most are written at once: they are one row group, so each file gets one file."""
-MOST_COLUMNS = 8_000
-"""So many columns, of all files together: each has a buffer while they are written."""
+"""So many records at most are held in memory at once."""
 _TOGETHER = "files_together"
 
 
@@ -87,9 +84,9 @@ def parse_together(
 def _in_groups(members: Sequence[_Member]) -> Iterator[list[_Member]]:
     """The members of one shape in groups that may be written at once."""
     group: list[_Member] = []
-    held, most = 0, MOST_COLUMNS // len(members[0].job.contract.columns)
+    held = 0
     for member in members:
-        if group and (held + member.records > MOST_RECORDS or len(group) >= most):
+        if group and held + member.records > MOST_RECORDS:
             yield group
             group, held = [], 0
         group.append(member)
@@ -195,40 +192,43 @@ def _written(
     for index, *part in counted:
         parts.setdefault(int(str(index)), []).append(tuple(part))
     broken = _broken(connection)
-    folder = scratch / f"{first.job.id}.together"
-    try:
-        _write_all(connection, folder, options, ordered=len(counted) == len(parts))
-        for index, member in enumerate(members):
-            if str(member.source.path) in broken:
-                continue  # after a stray quote as many records may come as there should
-            found = parts.get(index, [])
-            numbers = [[int(str(value)) for value in part[2:]] for part in found]
-            accepted = sum(number[0] for number in numbers)
-            if not all(part[1] for part in found) or accepted != member.records or not accepted:
-                continue  # there is something to explain
-            months = {
-                f"{int(str(part[0])) // 100:04d}-{int(str(part[0])) % 100:02d}": number[0]
-                for part, number in zip(found, numbers, strict=True)
-            }
-            nulls = {
-                column.name: accepted - sum(number[place] for number in numbers)
-                for place, column in enumerate(present, start=1)
-            }
-            data = folder / f"file_index={index}" / "data_0.parquet"
-            if is_swapped(connection, data, member.job.contract, member.job.stamp, months):
-                continue
-            written = data.replace(scratch / f"{member.job.id}.staged.parquet")
-            document = clean_document(
-                member.job,
-                member.relation,
-                member.met,
-                member.records,
-                months,
-                {name: count for name, count in nulls.items() if count},
-            )
-            yield member.job.id, ParseOutcome(document, written, None)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    for index, member in enumerate(members):
+        if str(member.source.path) in broken:
+            continue  # after a stray quote as many records may come as there should
+        found = parts.get(index, [])
+        numbers = [[int(str(value)) for value in part[2:]] for part in found]
+        accepted = sum(number[0] for number in numbers)
+        if not all(part[1] for part in found) or accepted != member.records or not accepted:
+            continue  # there is something to explain
+        months = {
+            f"{int(str(part[0])) // 100:04d}-{int(str(part[0])) % 100:02d}": number[0]
+            for part, number in zip(found, numbers, strict=True)
+        }
+        nulls = {
+            column.name: accepted - sum(number[place] for number in numbers)
+            for place, column in enumerate(present, start=1)
+        }
+        data = scratch / f"{member.job.id}.staged.parquet"
+        _write(connection, index, data, options, several=len(months) > 1)
+        if is_swapped(connection, data, member.job.contract, member.job.stamp, months):
+            data.unlink()
+            continue
+        document = clean_document(
+            member.job,
+            member.relation,
+            member.met,
+            member.records,
+            months,
+            {name: count for name, count in nulls.items() if count},
+        )
+        yield member.job.id, ParseOutcome(document, data, None)
+
+
+def _write(connection: DuckDBPyConnection, index: int, data: Path, options: str, *, several: bool) -> None:
+    """One file's records in their order, by months where it has several; DuckDB's own partitions of few rows are in no order."""
+    order = " ORDER BY _month, rowid" if several else ""
+    query = f"SELECT * EXCLUDE (file_index) FROM {_TOGETHER} WHERE file_index = {index}{order}"
+    connection.execute(f"COPY ({query}) TO {literal(data)} ({options})")
 
 
 def _broken(connection: DuckDBPyConnection) -> set[str]:
@@ -237,12 +237,3 @@ def _broken(connection: DuckDBPyConnection) -> set[str]:
         return set()
     query = f"SELECT DISTINCT file_path FROM {DROPPED} JOIN {DROPPED_SCANS} USING (scan_id, file_id)"
     return {str(path) for (path,) in rows(connection, query)}
-
-
-def _write_all(connection: DuckDBPyConnection, folder: Path, options: str, *, ordered: bool) -> None:
-    """One file for each of them; where a file has several months, its records are put in their order."""
-    order = "" if ordered else " ORDER BY file_index, _month, rowid"
-    partitioned = "PARTITION_BY (file_index), WRITE_PARTITION_COLUMNS false"
-    connection.execute(
-        f"COPY (SELECT * FROM {_TOGETHER}{order}) TO {literal(folder)} ({options}, {partitioned})"
-    )
