@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from quarterlake.domain.completeness import Completeness
 from quarterlake.domain.contract import fingerprint
 from quarterlake.domain.quality import QualityReport
-from quarterlake.domain.releases import needs_release
+from quarterlake.domain.releases import account_of, needs_release
 from quarterlake.lake import documents, keys
 from quarterlake.publishing.gates import Evaluation, evaluate
 from quarterlake.publishing.releases import current_release, previous_release
@@ -53,6 +53,7 @@ def _report(
             outcome.refused,
             contract.gates,
             sorted(column.name for column in contract.columns if not column.nullable),
+            account_of(made),
         ]
     )
     key = keys.quality(made.dataset, made.id, circumstances)

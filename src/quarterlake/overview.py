@@ -278,16 +278,18 @@ def _waiting(pipeline: Pipeline, held: Known, releases: list[Release]) -> list[d
     store = pipeline.lake.aggregated
     published = {release.build.id for release in releases}
     listed = [item.key for item in store.list(keys.ours(held.dataset, "builds"))]
-    unpublished = [key for key in listed if key.rsplit("/", 1)[1].removesuffix(".json") not in published]
+    unpublished = [key for key in listed if key.rsplit("/", 1)[1].split(".")[0] not in published]
     months = held.curation.months if held.curation else {}
-    waiting = [
-        made
+    waiting = {
+        made.id: made
         for made in documents.read_many(store, unpublished, Build)
         if all(m.month in months and months[m.month].content == m.content for m in made.months)
-    ]
+    }
     reports = documents.read_all(store, keys.ours(held.dataset, "quality"), QualityReport) if waiting else []
     stopped = {
         report.build: [f"{gate.gate}: {gate.message}" for gate in report.gates if gate.stops]
         for report in reports
     }
-    return [{"build": b.id, "period": b.period, "stopped_by": stopped.get(b.id, [])} for b in waiting]
+    return [
+        {"build": b.id, "period": b.period, "stopped_by": stopped.get(b.id, [])} for b in waiting.values()
+    ]

@@ -32,7 +32,7 @@ class ParsedFile(msgspec.Struct, frozen=True):
     columns of the file that the contract lacks, `missing` columns of the contract that the file lacks; `dialect` says
     how the file was read, `drift` where it left the contract. Of a replay `withheld` are records
     whose originals are no rejects now, so that they do not count, `repaired` and `discarded` the rejects of the original that it stands for,
-    `stands_for` the same by reason. With `error` the file could not be read at all, and nothing of it counts.
+    `stands_for` the same by reason. With `error` the file could not be read at all, and nothing of it counts; `named` is what the file is called in there.
     """
 
     id: str
@@ -57,6 +57,7 @@ class ParsedFile(msgspec.Struct, frozen=True):
     discarded: int = 0
     stands_for: Mapping[str, int] = {}
     error: str | None = None
+    named: str = ""
 
     @property
     def accepted(self) -> int:

@@ -84,7 +84,10 @@ class Build(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A revision number taken for a build. All that a release record needs, so that anybody can finish it."""
+    """A revision number taken for a build. All that a release record needs, so that anybody can finish it.
+
+    `account` says which of the build's documents is meant, empty for the first.
+    """
 
     dataset: str
     period: str
@@ -96,6 +99,7 @@ class Claim(msgspec.Struct, frozen=True):
     restores: str | None = None
     holds_back: tuple[str, ...] = ()
     run: str | None = None
+    account: str = ""
 
 
 class TableVersion(msgspec.Struct, frozen=True):
@@ -148,6 +152,11 @@ def build_id(
     return fingerprint(
         [dataset, period, [(m.month, m.content) for m in months], content_id, dict(sql), AGGREGATE_VERSION]
     )
+
+
+def account_of(build: Build) -> str:
+    """Identifies what a build says of where records went: files may be corrected, and rejects discarded, that its own records are not made of."""
+    return fingerprint([build.ledger, build.observations.drift])
 
 
 def release_name(dataset: str, period: str, revision: int) -> str:

@@ -52,9 +52,9 @@ def curated_file(month: str, month_id: str) -> str:
     return f"_month={month}/{month_id}.parquet"
 
 
-def build(dataset: str, build_id: str) -> str:
-    """A build's document."""
-    return f"{ours(dataset, 'builds')}{build_id}.json"
+def build(dataset: str, build_id: str, account: str = "") -> str:
+    """A build's document; with an `account` of where records went that is not the first's, another of the same build."""
+    return f"{ours(dataset, 'builds')}{build_id}{account and f'.{account}'}.json"
 
 
 def quality(dataset: str, build_id: str, circumstances: str) -> str:

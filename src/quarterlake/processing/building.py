@@ -12,10 +12,11 @@ from quarterlake.domain.drift import DriftKind, DriftPolicy, FileDrift
 from quarterlake.domain.ledger import ReleaseEntry, release_entry
 from quarterlake.domain.periods import Period, PeriodKind
 from quarterlake.domain.profiles import PROFILE_VERSION, Profile
-from quarterlake.domain.releases import Build, Observations, build_id, hidden_columns
+from quarterlake.domain.releases import Build, Observations, account_of, build_id, hidden_columns
 from quarterlake.lake import documents, keys
 from quarterlake.processing.engines.port import PeriodView
 from quarterlake.processing.ledgers import file_entries, live_replays, parts_by_file, stood_for
+from quarterlake.processing.parsing import stamp_of
 from quarterlake.processing.refusals import no_data_of, reject_counts
 from quarterlake.processing.user_sql import UserAggregate, load_aggregates
 from quarterlake.processing.user_sql_lineage import showing
@@ -84,7 +85,7 @@ def build(
     if done is not None:
         if lake.aggregated.head(keys.profile(dataset, identity, PROFILE_VERSION)) is None:
             _profile(lake, engine, curated, view, identity, done.aggregates)
-        return done
+        return _accounted(lake, done, curated, period, months)
     progress.start(f"aggregate {dataset} {period.name}", len(aggregates))
     made = []
     for aggregate in aggregates:
@@ -99,14 +100,30 @@ def build(
         months=tuple(months),
         curated_version=curated.table.version,
         aggregates=tuple(made),
-        ledger=_ledger(curated, months),
-        observations=_observations(curated, months, profile),
+        ledger=_ledger(curated, period, months),
+        observations=_observations(curated, period, months, profile),
         engine=engine.name,
         code_version=__version__,
         run=run,
     )
     documents.write_once(lake.aggregated, keys.build(dataset, identity), document)
     return documents.read(lake.aggregated, keys.build(dataset, identity), Build) or document
+
+
+def _accounted(
+    lake: Lake, done: Build, curated: Curated, period: Period, months: Sequence[CuratedMonth]
+) -> Build:
+    """A build that exists with the account of now: rejects may have been discarded since, and files renamed, of which its records say nothing."""
+    drift = _drift(curated, _used(curated, period, months))
+    now = msgspec.structs.replace(
+        done,
+        ledger=_ledger(curated, period, months),
+        observations=msgspec.structs.replace(done.observations, drift=drift),
+    )
+    if account_of(now) == account_of(done):
+        return done
+    documents.write_once(lake.aggregated, keys.build(done.dataset, done.id, account_of(now)), now)
+    return now
 
 
 def _marked(made: Aggregate, aggregate: UserAggregate | None, contract: Contract) -> Aggregate:
@@ -121,14 +138,17 @@ def _marked(made: Aggregate, aggregate: UserAggregate | None, contract: Contract
     return msgspec.structs.replace(made, columns=tuple(marks))
 
 
-def _ledger(curated: Curated, months: Sequence[CuratedMonth]) -> tuple[ReleaseEntry, ...]:
-    parts, used = parts_by_file(curated.table.curation), _used(curated, months)
+def _ledger(curated: Curated, period: Period, months: Sequence[CuratedMonth]) -> tuple[ReleaseEntry, ...]:
+    parts, used = parts_by_file(curated.table.curation), _used(curated, period, months)
     entries = file_entries(curated.landings, curated.parsed, curated.table.curation)
     replays = live_replays(curated.landings, curated.parsed)
     return tuple(
         release_entry(
             entry,
-            {month: part.accepted for month, part in parts[used[landing.manifest.sequence].origin].items()},
+            {
+                month: part.accepted
+                for month, part in parts.get(used[landing.manifest.sequence].origin, {}).items()
+            },
             [month.month for month in months],
             no_data_of(curated.parsed[landing.manifest.sequence], replays.get(landing.manifest.sequence)),
         )
@@ -137,11 +157,23 @@ def _ledger(curated: Curated, months: Sequence[CuratedMonth]) -> tuple[ReleaseEn
     )
 
 
-def _used(curated: Curated, months: Sequence[CuratedMonth]) -> dict[int, ParsedFile]:
-    """The live parsed files whose records are in months, by landing."""
+def _used(curated: Curated, period: Period, months: Sequence[CuratedMonth]) -> dict[int, ParsedFile]:
+    """The live parsed files that a release accounts for, by landing: those whose records are in its months, their replays, and those named for it that are all rejected."""
     origins = {given.origin for month in months for given in month.inputs}
-    live = [landing.manifest.sequence for landing in curated.landings if landing.is_live]
-    return {n: curated.parsed[n] for n in live if n in curated.parsed and curated.parsed[n].origin in origins}
+    live = {
+        landing.manifest.sequence: landing
+        for landing in curated.landings
+        if landing.is_live and landing.manifest.sequence in curated.parsed
+    }
+    used = {number for number in live if curated.parsed[number].origin in origins}
+    for number, landing in live.items():
+        file = curated.parsed[number]
+        if file.error is None and not file.accepted and file.rejected:
+            stamp = None if landing.manifest.replay else stamp_of(landing.manifest)
+            is_named = stamp is not None and period.start <= stamp.start and stamp.end <= period.end
+            if is_named or landing.repairs in used:
+                used.add(number)
+    return {number: curated.parsed[number] for number in live if number in used}
 
 
 def _profile(
@@ -170,27 +202,34 @@ def _profile(
         ),
         rows_by_month={month.month: month.rows for month in view.months},
         rows_by_day=by_day,
-        rejects=reject_counts(curated.landings, curated.parsed, _used(curated, view.months)),
+        rejects=reject_counts(
+            curated.landings, curated.parsed, _used(curated, Period.parse(view.period), view.months)
+        ),
     )
     documents.write_once(lake.aggregated, key, document)
     return document
 
 
-def _observations(curated: Curated, months: Sequence[CuratedMonth], profile: Profile) -> Observations:
-    used = _used(curated, months)
-    manifests = {landing.manifest.sequence: landing.manifest for landing in curated.landings}
-    replayed = stood_for(curated.landings, curated.parsed)
+def _observations(
+    curated: Curated, period: Period, months: Sequence[CuratedMonth], profile: Profile
+) -> Observations:
     return Observations(
         rows=profile.records.rows,
         rows_by_month={month.month: month.rows for month in months},
         nulls={column.name: column.nulls for column in profile.records.columns if column.nulls},
         conflicts=sum(month.conflicts for month in months),
         equal_rows=sum(month.equal_rows for month in months),
-        drift=tuple(
-            drift.text
-            for number, file in used.items()
-            for drift in drift_of(curated.contract, manifests[number], file, replayed.get(number, 0))
-        ),
+        drift=_drift(curated, _used(curated, period, months)),
+    )
+
+
+def _drift(curated: Curated, used: Mapping[int, ParsedFile]) -> tuple[str, ...]:
+    manifests = {landing.manifest.sequence: landing.manifest for landing in curated.landings}
+    replayed = stood_for(curated.landings, curated.parsed)
+    return tuple(
+        drift.text
+        for number, file in used.items()
+        for drift in drift_of(curated.contract, manifests[number], file, replayed.get(number, 0))
     )
 
 

@@ -109,6 +109,7 @@ def parse_file(connection: DuckDBPyConnection, job: ParseJob, scratch: Path) -> 
             parse_id=job.contract.parse_id,
             drift=refused.drift if isinstance(refused, DriftError) else (),
             error=str(refused),
+            named=job.name,
         )
         return ParseOutcome(document, None, None)
 

@@ -58,6 +58,7 @@ class Parsing:
             found |= self._reuse(dataset, missing, contract, before)
             missing = [manifest for manifest in missing if manifest.sequence not in found]
         found |= self._parse(dataset, [self._request(manifest, contract) for manifest in missing])
+        found = _named(found, files)
         # Which lines of a replay count is seen when its original is parsed.
         replays = [landing for landing in counted if landing.manifest.replay is not None]
         return found | self._replays(dataset, replays, contract, found, parse=True)
@@ -67,7 +68,8 @@ class Parsing:
     ) -> dict[int, ParsedFile]:
         """What of the landings has been parsed under a contract, live or not, by their sequence."""
         files = [landing.manifest for landing in landings if landing.manifest.replay is None]
-        found = self.known(dataset, {manifest.sequence: self._id(manifest, contract) for manifest in files})
+        known = self.known(dataset, {manifest.sequence: self._id(manifest, contract) for manifest in files})
+        found = _named(known, files)
         replays = [landing for landing in landings if landing.manifest.replay is not None]
         return found | self._replays(dataset, replays, contract, found, parse=False)
 
@@ -131,21 +133,30 @@ class Parsing:
         return None if stamp is None else stamp.start.isoformat()
 
     def named_periods(self, landings: Sequence[Landing], parsed: Mapping[int, ParsedFile]) -> frozenset[str]:
-        """The ingest periods that the names of live files say: of those with records, and of those that never had any."""
+        """The ingest periods that the names of files say: of those with records, and of those that never had any, each by itself though they are alike."""
         replayed = stood_for(landings, parsed)
         had_records = {
             landing.manifest.source
             for landing in landings
             if (file := parsed.get(landing.manifest.sequence)) is not None and file.accepted
         }
+        said: list[Manifest] = []
+        without_records: set[str] = set()
+        for landing in landings:
+            manifest, file = landing.manifest, parsed.get(landing.manifest.sequence)
+            if landing.duplicate_of is not None and manifest.sha256 in without_records:
+                said.append(manifest)
+            if not landing.is_live or file is None or file.error is not None:
+                continue
+            if file.accepted:
+                said.append(manifest)
+            elif not is_all_rejected(file, replayed.get(manifest.sequence, 0)):
+                without_records.add(manifest.sha256)
+                said.append(manifest)
         stamps = {
-            self._placing_stamp(landing.manifest)
-            for landing in landings
-            if landing.is_live
-            and (file := parsed.get(landing.manifest.sequence)) is not None
-            and file.error is None
-            and not is_all_rejected(file, replayed.get(landing.manifest.sequence, 0))
-            and (file.accepted or landing.manifest.source not in had_records)
+            self._placing_stamp(manifest)
+            for manifest in said
+            if manifest.sha256 not in without_records or manifest.source not in had_records
         }
         return frozenset(Period.of(stamp.start, self.ingest).name for stamp in stamps if stamp is not None)
 
@@ -216,6 +227,19 @@ class Parsing:
             self.progress.step(names[parsed.id])
         documents.write_all_once(self.lake.curated, waiting)
         return {request.manifest.sequence: by_id[request.id] for request in requests}
+
+
+def _named(parsed: Mapping[int, ParsedFile], manifests: Sequence[Manifest]) -> dict[int, ParsedFile]:
+    """The parsed files, whose errors name the file that each was parsed as first, as those that they are now."""
+    sources = {manifest.sequence: manifest.source for manifest in manifests}
+    return {
+        number: msgspec.structs.replace(
+            file, error=file.error.replace(file.named, sources[number]), named=sources[number]
+        )
+        if file.error is not None and file.named and number in sources
+        else file
+        for number, file in parsed.items()
+    }
 
 
 def stamp_of(manifest: Manifest) -> NameTimestamp | None:

@@ -12,6 +12,7 @@ from quarterlake.domain.releases import (
     DataFile,
     Release,
     TableVersion,
+    account_of,
     needs_release,
     release_name,
 )
@@ -101,6 +102,7 @@ def _next_revision(
     restores: str | None = None,
     holds_back: tuple[str, ...] = (),
 ) -> Release:
+    first = documents.read(store, keys.build(build.dataset, build.id), Build)
     claim = Claim(
         dataset=build.dataset,
         period=build.period,
@@ -112,6 +114,7 @@ def _next_revision(
         restores=restores,
         holds_back=holds_back,
         run=run,
+        account="" if first is None or account_of(first) == account_of(build) else account_of(build),
     )
     key = keys.claim(build.dataset, build.period, claim.revision)
     documents.write_once(store, key, claim)
@@ -125,7 +128,7 @@ def _next_revision(
 
 def _finish(store: Store, claim: Claim) -> Release:
     """Bring a claim to its end: commits that are there already are not made again, nor is the record."""
-    build = documents.read(store, keys.build(claim.dataset, claim.build), Build)
+    build = documents.read(store, keys.build(claim.dataset, claim.build, claim.account), Build)
     if build is None:
         raise IntegrityError(
             f"The build {claim.build} of {claim.dataset} {claim.period} was claimed but is missing from {store.url}. Restore it from a backup."
