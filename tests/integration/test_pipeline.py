@@ -402,6 +402,27 @@ def test_a_contract_that_no_record_has_met_binds_nobody(in_folder: Scene, first:
         assert in_force(pipeline.parsing, "sales", None) == release.build.contract, "it was met once"
 
 
+def test_equal_headers_name_a_month_each(in_folder: Scene) -> None:
+    header = csv_text([])
+    in_folder.put_months("2026-01")
+    in_folder.put("sales_2026-02.csv", header)
+    in_folder.put("sales_2026-03.csv", header)
+    assert names(in_folder.run().published) == ["sales@2026-Q1.1"]
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_rejects_count_at_the_gate_whatever_file_they_are_in(in_folder: Scene, *, apart: bool) -> None:
+    in_folder.put_months("2026-01", "2026-03")
+    good, bad = sales("2026-02", 20), [("x", "no time", "north", 1)] * 2
+    in_folder.put("sales_2026-02.csv", good if apart else [*good, *bad])
+    if apart:
+        in_folder.put("sales_2026-02-15.csv", bad)
+    outcome = in_folder.run()
+    assert outcome.stopped == ["2026-Q1"]
+    [stopping] = [gate for gate in outcome.reports[0].gates if gate.stops]
+    assert (stopping.gate, stopping.observed) == ("reject_ratio", 2 / 62)
+
+
 # Files that cannot be read
 
 
@@ -414,6 +435,18 @@ def unreadable_files() -> dict[str, bytes]:
         "sales_2026-03_cut.parquet": table.getvalue()[:-10],
         "sales_2026-03_binary.csv": bytes(range(256)) * 20,
     }
+
+
+def test_an_error_names_the_file_that_it_is_of(in_folder: Scene) -> None:
+    in_folder.put("sales_2026-02.csv", b"")
+    in_folder.run()
+    in_folder.put_months("2026-02")
+    in_folder.put("sales_2026-03.csv", b"")
+    [(source, error)] = in_folder.run().refused.items()
+    assert error.startswith(f"{source} is empty")
+    with in_folder.pipeline() as pipeline:
+        [status] = lake_status(pipeline, "sales")["datasets"]
+    assert status["files"]["refused"] == [{"source": source, "error": error}]
 
 
 @pytest.mark.parametrize("bad", list(unreadable_files()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -222,7 +223,7 @@ def test_many_broken_records_are_each_a_reject(connection: duckdb.DuckDBPyConnec
     assert "too many records" in found.document.dialect["careful"]
 
 
-@pytest.mark.parametrize("empty", [";;\n", ';"";\r\n'])
+@pytest.mark.parametrize("empty", [";;\n", " ; ;\t\r\n"])
 @pytest.mark.parametrize("count", [1, 30, 40_000])
 def test_empty_records_below_a_table_are_its_footer(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, empty: str, count: int
@@ -230,10 +231,8 @@ def test_empty_records_below_a_table_are_its_footer(
     good = TABLE.replace("x", "20")
     found = parse(connection, tmp_path, (good + empty * count).encode(), COLUMNS)
     assert (found.document.accepted, found.document.reject_counts) == (3, {FOOTER: count})
-    within = parse(connection, tmp_path, (good + empty + "4;d;40\n").encode(), COLUMNS)
-    assert within.document.accepted == 5
-    alone = parse(connection, tmp_path, ("id;name;v\n" + empty * 2).encode(), COLUMNS)
-    assert alone.document.accepted == 2
+    for kept in (good + ";;\n4;d;40\n", good + '"";;""\n', "id;name;v\n" + ";;\n" * 2):
+        assert parse(connection, tmp_path, kept.encode(), COLUMNS).document.reject_counts.get(FOOTER) is None
 
 
 @pytest.mark.parametrize(
@@ -256,6 +255,43 @@ def test_totals_go_by_the_names_that_spreadsheets_give_them(
     data = "name,v\n" + "".join(f"n{n},{n}\n" for n in range(9)) + f"{label},36\n"
     found = parse(connection, tmp_path, data.encode(), {"name": "string", "v": "int64"})
     assert found.document.reject_counts == ({FOOTER: 1} if is_total else {})
+
+
+@pytest.mark.parametrize("end", ["", "TOTAL,\n"], ids=["as it is", "under a total"])
+def test_a_large_file_of_fields_over_several_lines_is_read_from_its_beginning_to_its_end(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, end: str
+) -> None:
+    """Read in parts side by side, DuckDB begins amid a field: it would take 219,180 lines of this text for records."""
+    table = io.StringIO("id,a,b,c\n")
+    table.seek(0, io.SEEK_END)
+    within = ",q\n" + "".join(f"{900_000_000 + n},x,y,z\n" for n in range(3)) + "999999999,w,"
+    count = 174_611
+    for n in range(count):
+        table.write(f'{4 * n},bbbbbbb,"{within}",c\n')
+        table.writelines(f"{4 * n + k},bbbbbbb,bb,cc\n" for k in (1, 2, 3))
+    found = parse(connection, tmp_path, f"{table.getvalue()}{end}".encode(), {"id": "int64", "b": "string"})
+    assert (found.document.error, found.document.accepted) == (None, 4 * count)
+    assert max(number for number, _ in found.rows) == 4 * count - 1
+
+
+def test_a_long_field_at_the_beginning_is_one_field(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    long = "".join(f"line {n}\n" for n in range(9_000))
+    for before in (0, 1, 20):
+        rows = [f"{n},x,y" for n in range(before)] + [f'{before},x,"{long}"'] + ["7,x,y"] * 3
+        data = "\n".join(["id,a,b", *rows, ""]).encode()
+        found = parse(connection, tmp_path, data, {"id": "int64", "a": "string", "b": "string"})
+        assert (found.document.error, found.document.accepted) == (None, before + 4)
+
+
+def test_a_record_of_a_day_is_no_total(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    columns = {"name": "string", "day": "date", "v": "int64"}
+    for label in ("SOM", "Sum", "Total"):
+        data = (
+            "name,day,v\n" + "".join(f"n{n},2026-01-15,{n}\n" for n in range(9)) + f"{label},2026-01-15,36\n"
+        )
+        assert parse(connection, tmp_path, data.encode(), columns).document.accepted == 10
 
 
 def test_a_line_of_many_fields_costs_no_more_than_its_length(

@@ -227,6 +227,31 @@ def test_names_that_only_case_tells_apart_have_a_cell_each(tmp_path: Path) -> No
     assert [(row["id"], row["ID_2"]) for row in rows] == [("1", "2"), ("3", ""), ("", "4")]
 
 
+def test_discards_free_a_build_that_they_stopped_and_bad_repairs_do_not(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, LakeTarget(str(tmp_path / "lake")))
+    scene.declare(contract_yaml(COLUMNS, extra={"recordTime": "sold_at"}))
+    for name in ("2026-01", "2026-02", "2026-03"):
+        scene.put(f"sales_{name}.csv", as_csv(month(name, BAD if name == "2026-02" else None)))
+    assert scene.run().stopped == ["2026-Q1"]
+    repair(scene, amounts("worse", "worse", "worse"), "worse.csv")
+    assert scene.run().stopped == ["2026-Q1"]
+    scene.put("sales_2026-01.csv", as_csv(month("2026-01", {0: {"amount": "7.00"}})))
+    outcome = scene.run()
+    assert outcome.stopped == ["2026-Q1"], "three records are rejected still"
+    scene.put("sales_2026-01.csv", as_csv(month("2026-01")))
+
+    def discard(rows: Rows) -> None:
+        for row in rows:
+            row["_action"] = "discard"
+
+    repair(scene, discard)
+    [release] = scene.run().published
+    found = {entry.source: entry for entry in release.build.ledger}
+    assert (found[SOURCE].accepted, found[SOURCE].rejected, found[SOURCE].superseded) == (9, 0, 3)
+    assert release.build.observations.drift == ()
+    assert scene.run().published == []
+
+
 def test_a_replay_makes_revision_2_of_its_quarter_and_of_that_one_only(scene: Scene) -> None:
     scene.put("sales_2025-10.csv", as_csv(month("2025-10")))
     scene.put("sales_2025-11.csv", as_csv(month("2025-11")))

@@ -86,6 +86,8 @@ PIECES = st.sampled_from(
         b"\\",
         b'""',
         b',"',
+        b' "',
+        b'"a\nb"',
         b'"\n',
         b"\xe9",
         b"bcd",
@@ -100,6 +102,8 @@ PIECES = st.sampled_from(
     st.sampled_from([4, 16, 32 << 10]),
 )
 @example(b'"a"\r\n,', FORMS[1], 4, 4)
+@example(b'0, ""hello"" he,"line 1\nline 2"\n', COMMA, 2_000_000, 32 << 10)
+@example(b'"\n"\r""\n', COMMA, 2_000_000, 32 << 10)
 @hypothesis_settings(max_examples=300, deadline=None)
 def test_what_is_cut_is_what_is_counted(data: bytes, form: Cutting, longest: int, block: int) -> None:
     with mock.patch.object(cutting, "KEPT", 3):

@@ -41,7 +41,7 @@ class _Scanner:
         self._bounds = {self._delimiter, b"\n"}
         bound, quote = re.escape(self._delimiter) + rb"\n", re.escape(self._quote)
         self._bad_pair = re.compile(
-            rb"(?:\A|(?<=[" + bound + rb"]))(?:" + 2 * quote + rb")++(?!\r\n|[" + bound + quote + rb"])"
+            rb"(?:\A|(?<=[" + bound + rb"]))[ ]?(?:" + 2 * quote + rb")++(?!\r\n|[" + bound + quote + rb"])"
         )
 
     def count(self, *, blank: bool) -> int:
@@ -101,7 +101,7 @@ class _Scanner:
             return 0
         if b"\n" in b"".join(inside):
             closed = all(after[:1] in self._bounds or after[:2] == b"\r\n" for after in outside[1:])
-            if not closed or self._bad_pair.search(block):
+            if not closed or self._bad_pair.search(block) or b"\r" + self._quote in block:
                 return 0
         text = self._quote.join(outside)
         if text[:1] in {b"\n", b"\r"} or b"\n\n" in text or b"\n\r\n" in text:

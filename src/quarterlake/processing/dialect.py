@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
 _SAMPLE = 1 << 16
+_FEWEST = 3
+_QUOTES = re.compile(rb"\"++")
+_BEFORE_QUOTES = frozenset({b"", b",", b";", b"\t", b"|", b"\n", b"\r"})
 _FEW_RECORDS, _RECORDS = 48, 256
 _DECLARED = re.compile(rb"sep=([\t\x20!#-&(-~])\r?\n")
 MAX_COLUMNS = 4_096
@@ -170,10 +173,30 @@ def _sample(stream: BinaryIO) -> tuple[bytes, int]:
     data = stream.read(_SAMPLE)
     while len(data) < LONGEST and b"\n" not in data and b"\r" not in data and (more := stream.read(_SAMPLE)):
         data += more
-    if stream.read(1):  # a record that the sample cuts is none of its records
-        data = data[: max(data.rfind(b"\n"), data.rfind(b"\r")) + 1] or data
+    more = stream.read(_SAMPLE)
+    if more:  # a record that the sample cuts is none of its records
+        while (
+            len(data) < LONGEST
+            and (opened := _left_open(data)) is not None
+            and data.count(b"\n", 0, opened) < _FEWEST
+            and more
+        ):
+            data += more
+            more = stream.read(_SAMPLE)
+        opened = _left_open(data) if more else None
+        stop = max(data.rfind(b"\n", 0, opened), data.rfind(b"\r", 0, opened)) + 1
+        data = data[:stop] or data
     mark = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
     return data[mark:], mark
+
+
+def _left_open(data: bytes) -> int | None:
+    """Where the quote stands that opens a field which the end of some text cuts, if one does."""
+    odd = [found.start() for found in _QUOTES.finditer(data) if len(found[0]) % 2]
+    if len(odd) % 2 == 0:
+        return None
+    before = data[max(0, odd[-1] - 2) : odd[-1]].removesuffix(b" ")[-1:]
+    return odd[-1] if before in _BEFORE_QUOTES else None
 
 
 def _line_end(sample: bytes, first: Cut) -> bytes:

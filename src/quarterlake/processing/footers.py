@@ -19,7 +19,7 @@ _TAIL = 1 << 16
 _MOST_FOOTERS = 20
 _MOST_EMPTY = 1 << 26
 _SUMS = (
-    "total|totale|totaal|totals|som|sum|summe|summa|suma|soma|somme|gesamt|gesamtsumme|gesamtbetrag|gesamtergebnis|insgesamt|"
+    "total|totale|totaal|totals|sum|summe|summa|suma|soma|somme|gesamt|gesamtsumme|gesamtbetrag|gesamtergebnis|insgesamt|"
     "endsumme|ergebnis|celkem|razem|итого|всего|合计|总计|合計|総計"
 )
 """What sums are called where tables come from: the words of spreadsheets and of reports."""
@@ -31,6 +31,7 @@ _ALL = re.compile(
     rf"(grand[ -]|sub[ -]?|zwischen)?({_SUMS})s?( (général|general|geral|generale|generaal))?:?",
     flags=re.IGNORECASE,
 )
+_DATE = re.compile(r"[0-9]{4}[-/.][0-9]{1,2}\b|[0-9]{1,2}[-/.][0-9]{1,2}[-/.][0-9]{2,4}\b")
 _NOTE = re.compile(
     r"\s*(#|//|--|==|\*|\(|source\b|note|quelle\b|generated\b|created\b|exported\b|end\b|[0-9,.]+ (rows|records|lines)\b|(rows|records|lines)\b)",
     flags=re.IGNORECASE,
@@ -124,8 +125,10 @@ def _is_footer(
         return bool(note) or set_off or (len(cells) == 1 and typed and not is_value(first))
     if len(filled) == 1 and width > 2:  # noqa: PLR2004
         return typed and not is_value(first) and bool(cells[0].strip())
-    if not _TOTAL.fullmatch(first) or any(_first_cell(other, dialect) == first for other in body[-200:]):
+    if not _TOTAL.fullmatch(first) or any(_first_cell(other, dialect) == first for other in body):
         return False
+    if any(_DATE.match(cell) for cell in filled[1:]):
+        return False  # the record of a day, whatever it is called
     if typed or _ALL.fullmatch(first):
         return True
     return len(filled) < width and all(not cell.strip() or is_value(cell) for cell in cells[1:])
@@ -136,9 +139,9 @@ def _cells(one: Cut, dialect: Dialect) -> list[str]:
 
 
 def _is_empty(one: Cut, dialect: Dialect) -> bool:
-    """Whether a record has cells and nothing in them."""
-    cells = _cells(one, dialect)
-    return len(cells) > 1 and not any(map(str.strip, cells))
+    """Whether a record has cells and nothing in them, not even quotes."""
+    cells = cells_of(one, dialect.cutting) if one.problem is None else []
+    return len(cells) > 1 and not any(text.strip() or quoted for text, quoted in cells)
 
 
 def _first_cell(one: Cut, dialect: Dialect) -> str:

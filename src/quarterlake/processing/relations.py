@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from quarterlake.processing.rewriting import Rewriting
 
 _SHOWN = 8
+_SIDE_BY_SIDE, _IN_SEQUENCE = "parallel = true", "parallel = false"
 DROPPED = "dropped_records"
 DROPPED_SCANS = "dropped_scans"
 """The temporary tables in which DuckDB's CSV reader notes the records that it could not cut into fields."""
@@ -129,7 +130,13 @@ def _delimited(source: PlainSource, expected: Collection[str], reading: Reading)
 def read_rewritten(rewriting: Rewriting) -> str:
     """The relation's SQL over the plain file of the careful path."""
     plain = replace(rewriting.dialect, delimiter=rewriting.delimiter, quote='"', line_end=b"\n")
-    return _read_csv(rewriting.plain, plain, f"header = false, skip = 0, max_line_size = {2 * LONGEST}")
+    sql = _read_csv(rewriting.plain, plain, f"header = false, skip = 0, max_line_size = {2 * LONGEST}")
+    return in_sequence(sql) if rewriting.spans_lines else sql
+
+
+def in_sequence(sql: str) -> str:
+    """A relation's SQL that reads a delimited file from its beginning to its end: parts of one whose fields go over line ends DuckDB begins amid a field."""
+    return sql.replace(_SIDE_BY_SIDE, _IN_SEQUENCE)
 
 
 def _read_csv(path: Path, dialect: Dialect, options: str) -> str:
@@ -139,7 +146,7 @@ def _read_csv(path: Path, dialect: Dialect, options: str) -> str:
     return (
         f"read_csv({literal(path)}, columns = {{{declared}}}, {options}, auto_detect = false, "
         f"delim = {literal(dialect.delimiter)}, quote = {quote}, escape = {quote}, new_line = {line_end}, "
-        "allow_quoted_nulls = false, ignore_errors = true, store_rejects = true, hive_partitioning = false, "
+        f"{_SIDE_BY_SIDE}, allow_quoted_nulls = false, ignore_errors = true, store_rejects = true, hive_partitioning = false, "
         f"rejects_table = '{DROPPED}', rejects_scan = '{DROPPED_SCANS}', rejects_limit = {MOST_DROPS})"
     )
 

@@ -55,7 +55,7 @@ class Rewriting:
     """A file's records, written anew.
 
     `plain` holds the table's, without a header, delimited by `delimiter`; `rejected` the others, one JSON array a line, with their
-    number by reason in `counts`. `why` says what made the careful path necessary.
+    number by reason in `counts`; `spans_lines` says whether a field goes over a line end. `why` says what made the careful path necessary.
     """
 
     source: Path
@@ -67,6 +67,7 @@ class Rewriting:
     why: str
     counts: dict[str, int] = field(default_factory=dict)
     written: int = 0
+    spans_lines: bool = False
     _marks: list[_Mark] = field(default_factory=list)
     _every: int = _EVERY
 
@@ -138,6 +139,7 @@ class Rewriting:
             for seen in table_records(stream, self.dialect, self.reading, self.footer):
                 if isinstance(seen, Run):
                     self._mark(seen.start, seen.line)
+                    self.spans_lines |= seen.lines > seen.records
                     pending += self._records(seen)
                     self.written += seen.records
                 elif seen.reason is not None:
@@ -146,6 +148,7 @@ class Rewriting:
                     rejected.write(encoder.encode(one) + b"\n")
                 else:
                     self._mark(seen.cut.start, seen.cut.line)
+                    self.spans_lines |= b"\n" in seen.cut.raw or b"\r" in seen.cut.raw
                     pending += self._record(seen)
                     pending += b"\n"
                     self.written += 1

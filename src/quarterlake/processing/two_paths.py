@@ -13,7 +13,7 @@ from quarterlake.processing.cutting import Cut, cut_in_runs
 from quarterlake.processing.dialect_evidence import cells_of
 from quarterlake.processing.faults import reading as duckdb_reading
 from quarterlake.processing.footers import find_footer
-from quarterlake.processing.relations import read_rewritten
+from quarterlake.processing.relations import in_sequence, read_rewritten
 from quarterlake.processing.rewriting import rewritten
 from quarterlake.processing.structure import begins_table_at
 
@@ -65,6 +65,8 @@ def read_either_way(
     if why is None and _breaks_often(source, dialect):
         why = "several of the first records are broken"
     if why is None:
+        if at_most is None and spans_lines(source):
+            relation = replace(relation, sql=in_sequence(relation.sql))
         try:
             with duckdb_reading(source.name, source.path):
                 return work(relation)
@@ -76,6 +78,25 @@ def read_either_way(
     ):
         careful = replace(relation, sql=read_rewritten(made), rewriting=made)
         return work(replace(careful, described={**relation.described, "careful": why}))
+
+
+def spans_lines(source: PlainSource) -> bool:
+    """Whether a line end stands between quotes in a file so large that it may be read in several parts.
+
+    By the number of quotes before it: a stray one makes this say yes in vain, which costs time and nothing else.
+    """
+    with source.open() as stream:
+        if stream.seek(0, io.SEEK_END) <= _HEAD:
+            return False
+        stream.seek(0)
+        within = False
+        while chunk := stream.read(_HEAD):
+            parts = chunk.split(b'"')
+            inside = b"".join(parts[not within :: 2])
+            if b"\n" in inside or b"\r" in inside:
+                return True
+            within ^= len(parts) % 2 == 0
+    return False
 
 
 def _breaks_often(source: PlainSource, dialect: Dialect) -> bool:
