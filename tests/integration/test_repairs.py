@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from quarterlake.cleaning import clean
+from quarterlake.delivery.catalog import Catalog
+from quarterlake.delivery.pages.views import profile_of
 from quarterlake.domain.errors import UsageError
 from quarterlake.domain.ledger import totals
 from quarterlake.domain.profiles import PROFILE_VERSION, Profile
@@ -249,6 +251,10 @@ def test_discards_free_a_build_that_they_stopped_and_bad_repairs_do_not(tmp_path
     found = {entry.source: entry for entry in release.build.ledger}
     assert (found[SOURCE].accepted, found[SOURCE].rejected, found[SOURCE].superseded) == (9, 0, 3)
     assert release.build.observations.drift == ()
+    with scene.pipeline() as pipeline:
+        profile = profile_of(Catalog(pipeline.lake.aggregated), release)
+    assert profile is not None
+    assert profile.rejects == ()
     assert scene.run().published == []
 
 

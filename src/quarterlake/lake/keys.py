@@ -62,9 +62,9 @@ def quality(dataset: str, build_id: str, circumstances: str) -> str:
     return f"{ours(dataset, 'quality')}{build_id}-{circumstances}.json"
 
 
-def profile(dataset: str, build_id: str, version: str) -> str:
-    """A build's profile, as one version of the logic makes it."""
-    return f"{ours(dataset, 'profiles')}{build_id}-{version}.json"
+def profile(dataset: str, build_id: str, version: str, account: str = "") -> str:
+    """A build's profile, as one version of the logic makes it; with an `account` that of another of its documents."""
+    return f"{ours(dataset, 'profiles')}{build_id}-{version}{account and f'.{account}'}.json"
 
 
 def outlook(dataset: str, number: int) -> str:

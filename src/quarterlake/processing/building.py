@@ -120,9 +120,15 @@ def _accounted(
         ledger=_ledger(curated, period, months),
         observations=msgspec.structs.replace(done.observations, drift=drift),
     )
-    if account_of(now) == account_of(done):
+    account = account_of(now)
+    if account == account_of(done):
         return done
-    documents.write_once(lake.aggregated, keys.build(done.dataset, done.id, account_of(now)), now)
+    profile = documents.read(lake.aggregated, keys.profile(done.dataset, done.id, PROFILE_VERSION), Profile)
+    if profile is not None:
+        rejects = reject_counts(curated.landings, curated.parsed, _used(curated, period, months))
+        key = keys.profile(done.dataset, done.id, PROFILE_VERSION, account)
+        documents.write_once(lake.aggregated, key, msgspec.structs.replace(profile, rejects=rejects))
+    documents.write_once(lake.aggregated, keys.build(done.dataset, done.id, account), now)
     return now
 
 

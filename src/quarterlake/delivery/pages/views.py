@@ -12,6 +12,7 @@ from quarterlake.domain.outlooks import Outlook
 from quarterlake.domain.periods import Period
 from quarterlake.domain.profiles import PROFILE_VERSION, Profile
 from quarterlake.domain.quality import GateResult
+from quarterlake.domain.releases import account_of
 from quarterlake.lake import keys
 
 if TYPE_CHECKING:
@@ -254,7 +255,10 @@ def _every_day(rows: Mapping[str, int]) -> Iterator[tuple[str, int]]:
 
 def profile_of(catalog: Catalog, release: Release) -> Profile | None:
     """The profile of a release's build; None for one that was built before there were any and not looked at since."""
-    return catalog.document(keys.profile(release.dataset, release.build.id, PROFILE_VERSION), Profile)
+    build = release.build
+    first = keys.profile(release.dataset, build.id, PROFILE_VERSION)
+    own = keys.profile(release.dataset, build.id, PROFILE_VERSION, account_of(build))
+    return catalog.document(own, Profile) or catalog.document(first, Profile)
 
 
 def _changes(before: Release, after: Release) -> Changes:
