@@ -261,7 +261,7 @@ def _published_files(given: Evaluation) -> set[str]:
     before = given.previous
     if before is None or before.period != given.build.period:
         return set()
-    return {entry.source for entry in before.build.ledger}
+    return {entry.source for entry in before.build.ledger if entry.accepted + entry.accepted_elsewhere}
 
 
 def _contract_kept(given: Evaluation, _: float) -> Finding:
