@@ -115,8 +115,8 @@ def test_numbers_are_those_of_exact_arithmetic(
     expected_groups = {group if grouped else "all" for _, group in rows}
     assert len(found) == len(expected_groups)
     for row in found:
-        group = [v for v, k in rows if not grouped or k == row["k"]]
-        check(row, [Fraction(str(v)) for v in group if v is not None], len(group), kind)
+        group: list[Any] = [v for v, k in rows if not grouped or k == row["k"]]
+        check(row, [Fraction(v) for v in group if v is not None], len(group), kind)
 
 
 def check(row: dict[str, Any], values: list[Fraction], count: int, kind: str) -> None:
