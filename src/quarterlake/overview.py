@@ -14,7 +14,6 @@ from quarterlake.domain.landings import Landing
 from quarterlake.domain.ledger import FileEntry, totals
 from quarterlake.domain.parsed import ParsedFile, origin_of
 from quarterlake.domain.periods import Period
-from quarterlake.domain.quality import QualityReport
 from quarterlake.domain.releases import Build, Release, checked_dataset_name, is_outdated
 from quarterlake.domain.repairs import place_of
 from quarterlake.lake import documents, keys
@@ -274,7 +273,7 @@ def _periods(pipeline: Pipeline, held: Known, current: dict[str, Release]) -> li
 
 
 def _waiting(pipeline: Pipeline, held: Known, releases: list[Release]) -> list[dict[str, Any]]:
-    """Builds of the records as they are now that were never published, with the gates that stopped them."""
+    """Builds of the records as they are now that were never published, with the gates that stopped them when they were last looked at."""
     store = pipeline.lake.aggregated
     published = {release.build.id for release in releases}
     listed = [item.key for item in store.list(keys.ours(held.dataset, "builds"))]
@@ -285,11 +284,11 @@ def _waiting(pipeline: Pipeline, held: Known, releases: list[Release]) -> list[d
         for made in documents.read_many(store, unpublished, Build)
         if all(m.month in months and months[m.month].content == m.content for m in made.months)
     }
-    reports = documents.read_all(store, keys.ours(held.dataset, "quality"), QualityReport) if waiting else []
+    _, outlook = newest_outlook(store, held.dataset) if waiting else (0, None)
     stopped = {
-        report.build: [f"{gate.gate}: {gate.message}" for gate in report.gates if gate.stops]
-        for report in reports
+        period.period: [f"{gate.gate}: {gate.message}" for gate in period.stopped_by]
+        for period in (outlook.periods if outlook else ())
     }
     return [
-        {"build": b.id, "period": b.period, "stopped_by": stopped.get(b.id, [])} for b in waiting.values()
+        {"build": b.id, "period": b.period, "stopped_by": stopped.get(b.period, [])} for b in waiting.values()
     ]
