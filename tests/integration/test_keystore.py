@@ -111,6 +111,12 @@ def test_the_secret_is_made_once(place: str) -> None:
     assert len(found[0]) == 32
 
 
+def test_no_server_fails_that_starts_while_others_do(tmp_path: Path) -> None:
+    """SQLite refuses at once where several begin a write-ahead log: of forty new files three met it."""
+    for number in range(40):
+        test_the_secret_is_made_once(str(tmp_path / f"{number}.sqlite"))
+
+
 def test_the_ledger_keeps_what_was_given(store: SqlKeyStore) -> None:
     for number in range(5):
         store.record(Access(NOW, "k", "app", "links", f"sales@2026-Q1.{number}", ("a", "b")))

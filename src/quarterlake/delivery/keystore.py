@@ -7,6 +7,7 @@ import os
 import secrets
 import sqlite3
 import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ _SCHEMA = (
 )
 _COLUMNS = "id, name, digest, scopes, created_at, expires_at, revoked_at"
 _WAIT_SECONDS = 5
+_PAUSE_SECONDS = 0.01
 _SECRET_BYTES = 32
 _POSTGRES = ("postgresql://", "postgres://")
 
@@ -227,14 +229,17 @@ class SqlKeyStore:
 
     def _prepared(self, connection: Any) -> Any:
         serial = "INTEGER PRIMARY KEY" if self._sqlite else "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
+        # Servers that start at the same time would make the same table twice, or wait for each other at every statement.
+        begin, end = (
+            ("BEGIN IMMEDIATE", "COMMIT")
+            if self._sqlite
+            else ("SELECT pg_advisory_lock(7305)", "SELECT pg_advisory_unlock(7305)")
+        )
         cursor = connection.cursor()
-        if not self._sqlite:
-            # Servers that start at the same time would make the same table twice.
-            cursor.execute("SELECT pg_advisory_lock(7305)")
+        cursor.execute(begin)
         for statement in _SCHEMA:
             cursor.execute(statement.format(serial=serial))
-        if not self._sqlite:
-            cursor.execute("SELECT pg_advisory_unlock(7305)")
+        cursor.execute(end)
         return connection
 
     def _drop(self) -> None:
@@ -259,9 +264,23 @@ def _sqlite(path: Path) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     # Without an isolation level each statement is a transaction of its own.
     connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
+    _use_wal(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Have a database keep a write-ahead log; SQLite does not wait by itself for others that begin to at the same time."""
+    end = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _postgres(url: str) -> SqlKeyStore:
