@@ -112,7 +112,7 @@ def test_the_secret_is_made_once(place: str) -> None:
 
 
 def test_no_server_fails_that_starts_while_others_do(tmp_path: Path) -> None:
-    """SQLite refuses at once where several begin a write-ahead log: of forty new files three met it."""
+    """SQLite refuses at once where several begin a write-ahead log: of forty new files at least three met it."""
     for number in range(40):
         test_the_secret_is_made_once(str(tmp_path / f"{number}.sqlite"))
 
