@@ -81,17 +81,18 @@ def build(
         sql | ({"": "summary"} if None in aggregates else {}),
     )
     view = PeriodView(dataset, period.name, str(period.kind), contract, months)
+    used = _used(curated, period, months)
     done = documents.read(lake.aggregated, keys.build(dataset, identity), Build)
     if done is not None:
         if lake.aggregated.head(keys.profile(dataset, identity, PROFILE_VERSION)) is None:
-            _profile(lake, engine, curated, view, identity, done.aggregates)
-        return _accounted(lake, done, curated, period, months)
+            _profile(lake, engine, curated, used, view, identity, done.aggregates)
+        return _accounted(lake, done, curated, used)
     progress.start(f"aggregate {dataset} {period.name}", len(aggregates))
     made = []
     for aggregate in aggregates:
         made.append(_marked(engine.aggregate(view, identity, aggregate), aggregate, contract))
         progress.step(made[-1].name)
-    profile = _profile(lake, engine, curated, view, identity, made)
+    profile = _profile(lake, engine, curated, used, view, identity, made)
     document = Build(
         id=identity,
         dataset=dataset,
@@ -100,8 +101,8 @@ def build(
         months=tuple(months),
         curated_version=curated.table.version,
         aggregates=tuple(made),
-        ledger=_ledger(curated, period, months),
-        observations=_observations(curated, period, months, profile),
+        ledger=_ledger(curated, used, months),
+        observations=_observations(curated, used, months, profile),
         engine=engine.name,
         code_version=__version__,
         run=run,
@@ -110,22 +111,19 @@ def build(
     return documents.read(lake.aggregated, keys.build(dataset, identity), Build) or document
 
 
-def _accounted(
-    lake: Lake, done: Build, curated: Curated, period: Period, months: Sequence[CuratedMonth]
-) -> Build:
+def _accounted(lake: Lake, done: Build, curated: Curated, used: Mapping[int, ParsedFile]) -> Build:
     """A build that exists with the account of now: rejects may have been discarded since, and files renamed, of which its records say nothing."""
-    drift = _drift(curated, _used(curated, period, months))
     now = msgspec.structs.replace(
         done,
-        ledger=_ledger(curated, period, months),
-        observations=msgspec.structs.replace(done.observations, drift=drift),
+        ledger=_ledger(curated, used, done.months),
+        observations=msgspec.structs.replace(done.observations, drift=_drift(curated, used)),
     )
     account = account_of(now)
     if account == account_of(done):
         return done
     profile = documents.read(lake.aggregated, keys.profile(done.dataset, done.id, PROFILE_VERSION), Profile)
     if profile is not None:
-        rejects = reject_counts(curated.landings, curated.parsed, _used(curated, period, months))
+        rejects = reject_counts(curated.landings, curated.parsed, used)
         key = keys.profile(done.dataset, done.id, PROFILE_VERSION, account)
         documents.write_once(lake.aggregated, key, msgspec.structs.replace(profile, rejects=rejects))
     documents.write_once(lake.aggregated, keys.build(done.dataset, done.id, account), now)
@@ -144,8 +142,10 @@ def _marked(made: Aggregate, aggregate: UserAggregate | None, contract: Contract
     return msgspec.structs.replace(made, columns=tuple(marks))
 
 
-def _ledger(curated: Curated, period: Period, months: Sequence[CuratedMonth]) -> tuple[ReleaseEntry, ...]:
-    parts, used = parts_by_file(curated.table.curation), _used(curated, period, months)
+def _ledger(
+    curated: Curated, used: Mapping[int, ParsedFile], months: Sequence[CuratedMonth]
+) -> tuple[ReleaseEntry, ...]:
+    parts = parts_by_file(curated.table.curation)
     entries = file_entries(curated.landings, curated.parsed, curated.table.curation)
     replays = live_replays(curated.landings, curated.parsed)
     return tuple(
@@ -186,6 +186,7 @@ def _profile(
     lake: Lake,
     engine: Engine,
     curated: Curated,
+    used: Mapping[int, ParsedFile],
     view: PeriodView,
     build: str,
     aggregates: Sequence[Aggregate],
@@ -208,16 +209,14 @@ def _profile(
         ),
         rows_by_month={month.month: month.rows for month in view.months},
         rows_by_day=by_day,
-        rejects=reject_counts(
-            curated.landings, curated.parsed, _used(curated, Period.parse(view.period), view.months)
-        ),
+        rejects=reject_counts(curated.landings, curated.parsed, used),
     )
     documents.write_once(lake.aggregated, key, document)
     return document
 
 
 def _observations(
-    curated: Curated, period: Period, months: Sequence[CuratedMonth], profile: Profile
+    curated: Curated, used: Mapping[int, ParsedFile], months: Sequence[CuratedMonth], profile: Profile
 ) -> Observations:
     return Observations(
         rows=profile.records.rows,
@@ -225,7 +224,7 @@ def _observations(
         nulls={column.name: column.nulls for column in profile.records.columns if column.nulls},
         conflicts=sum(month.conflicts for month in months),
         equal_rows=sum(month.equal_rows for month in months),
-        drift=_drift(curated, _used(curated, period, months)),
+        drift=_drift(curated, used),
     )
 
 

@@ -51,7 +51,7 @@ def find_footer(stream: BinaryIO, dialect: Dialect, reading: Reading) -> int | N
     start, last = _last_records(stream, dialect, _TAIL)
     if last and isinstance(last[-1], Run) and _ends_plainly(last[-1], dialect):
         return None
-    start, cuts = _with_content(stream, dialect)
+    start, cuts = _with_content(stream, dialect, start, last)
     filled = [at for at, one in enumerate(cuts) if one.raw]
     found = None
     while filled and _is_empty(cuts[filled[-1]], dialect):
@@ -78,17 +78,19 @@ def _footer_of(stream: BinaryIO, dialect: Dialect, length: int) -> int | None:
         size *= 4
 
 
-def _with_content(stream: BinaryIO, dialect: Dialect) -> tuple[int, list[Cut]]:
-    """The last records of a file, so many that one of them has something in it, and where in it they begin."""
+def _with_content(
+    stream: BinaryIO, dialect: Dialect, start: int, last: list[Cut | Run]
+) -> tuple[int, list[Cut]]:
+    """The `last` records of a file, which begin at `start`, or so many more that one of them has something in it."""
     size = _TAIL
     while True:
-        start, last = _last_records(stream, dialect, size)
         cuts = list(one_by_one(last))
         if any(one.raw and not _is_empty(one, dialect) for one in cuts):
             return start, cuts
         if size > _MOST_EMPTY or start <= dialect.start:
             return start, []
         size *= 4
+        start, last = _last_records(stream, dialect, size)
 
 
 def _last_records(stream: BinaryIO, dialect: Dialect, size: int) -> tuple[int, list[Cut | Run]]:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from quarterlake.processing.rewriting import Rewriting
 
 _SHOWN = 8
-_SIDE_BY_SIDE, _IN_SEQUENCE = "parallel = true", "parallel = false"
 DROPPED = "dropped_records"
 DROPPED_SCANS = "dropped_scans"
 """The temporary tables in which DuckDB's CSV reader notes the records that it could not cut into fields."""
@@ -122,31 +121,31 @@ def _delimited(source: PlainSource, expected: Collection[str], reading: Reading)
         SourceColumn(name, slot, spelled=spelled)
         for name, spelled, slot in zip(dialect.columns, dialect.spelled, slots, strict=True)
     )
-    options = f"header = {str(dialect.header).lower()}, skip = {dialect.blank}"
-    sql = _read_csv(source.path, dialect, options)
+    sql = read_delimited(source.path, dialect, in_parts=True)
     return Relation(sql, columns, _described(source) | dialect.described(), dialect=dialect)
+
+
+def read_delimited(path: Path, dialect: Dialect, *, in_parts: bool) -> str:
+    """The relation's SQL over a file as it is. A large one is read in parts side by side if so asked, which DuckDB begins amid a field where fields go over line ends."""
+    options = f"header = {str(dialect.header).lower()}, skip = {dialect.blank}"
+    return _read_csv(path, dialect, options, in_parts=in_parts)
 
 
 def read_rewritten(rewriting: Rewriting) -> str:
     """The relation's SQL over the plain file of the careful path."""
     plain = replace(rewriting.dialect, delimiter=rewriting.delimiter, quote='"', line_end=b"\n")
-    sql = _read_csv(rewriting.plain, plain, f"header = false, skip = 0, max_line_size = {2 * LONGEST}")
-    return in_sequence(sql) if rewriting.spans_lines else sql
+    options = f"header = false, skip = 0, max_line_size = {2 * LONGEST}"
+    return _read_csv(rewriting.plain, plain, options, in_parts=not rewriting.spans_lines)
 
 
-def in_sequence(sql: str) -> str:
-    """A relation's SQL that reads a delimited file from its beginning to its end: parts of one whose fields go over line ends DuckDB begins amid a field."""
-    return sql.replace(_SIDE_BY_SIDE, _IN_SEQUENCE)
-
-
-def _read_csv(path: Path, dialect: Dialect, options: str) -> str:
+def _read_csv(path: Path, dialect: Dialect, options: str, *, in_parts: bool) -> str:
     declared = ", ".join(f"{slot}: 'VARCHAR'" for slot in _slots(dialect))
     quote = literal(dialect.quote)
     line_end = {b"\n": r"'\n'", b"\r": r"'\r'"}.get(dialect.line_end, r"'\r\n'")
     return (
         f"read_csv({literal(path)}, columns = {{{declared}}}, {options}, auto_detect = false, "
         f"delim = {literal(dialect.delimiter)}, quote = {quote}, escape = {quote}, new_line = {line_end}, "
-        f"{_SIDE_BY_SIDE}, allow_quoted_nulls = false, ignore_errors = true, store_rejects = true, hive_partitioning = false, "
+        f"parallel = {str(in_parts).lower()}, allow_quoted_nulls = false, ignore_errors = true, store_rejects = true, hive_partitioning = false, "
         f"rejects_table = '{DROPPED}', rejects_scan = '{DROPPED_SCANS}', rejects_limit = {MOST_DROPS})"
     )
 
@@ -169,7 +168,6 @@ def _json(connection: DuckDBPyConnection, source: PlainSource, expected: Collect
     try:
         with duckdb_reading(source.name, source.path):
             _refuse_overlong(connection, source, reader)
-            _refuse_cut_off(source)
             _refuse_cut_off(source)
             found = find_fields(connection, source.name, reader, expected)
     except MisreadError as misread:

@@ -13,7 +13,7 @@ from quarterlake.processing.cutting import Cut, cut_in_runs
 from quarterlake.processing.dialect_evidence import cells_of
 from quarterlake.processing.faults import reading as duckdb_reading
 from quarterlake.processing.footers import find_footer
-from quarterlake.processing.relations import in_sequence, read_rewritten
+from quarterlake.processing.relations import read_delimited, read_rewritten
 from quarterlake.processing.rewriting import rewritten
 from quarterlake.processing.structure import begins_table_at
 
@@ -66,7 +66,7 @@ def read_either_way(
         why = "several of the first records are broken"
     if why is None:
         if at_most is None and spans_lines(source):
-            relation = replace(relation, sql=in_sequence(relation.sql))
+            relation = replace(relation, sql=read_delimited(source.path, dialect, in_parts=False))
         try:
             with duckdb_reading(source.name, source.path):
                 return work(relation)
