@@ -104,7 +104,7 @@ class _Runs:
         self._text = bytes(set(range(256)) - {*cutting.delimiter, *b"\r\n"})
         between = cutting.delimiter * (fields - 1)
         self._bare = {end: between + end for end in (b"\n", b"\r\n")}
-        self._window = _RUN
+        self._window = self._reach = _RUN  # of the one way, and of the other
 
     def match(self, data: bytes, at: int, start: int, line: int, longest: int) -> Run | None:
         """The run that begins at `at` in what is in memory; in the file that is the byte `start`, on physical line `line`."""
@@ -118,11 +118,15 @@ class _Runs:
                 if not rest and bare == one * records and data.count(end, at, stop) == records:
                     self._window = min(2 * self._window, _RUN)
                     return Run(start, line, data[at:stop], records, records, _LINE, quoted=False)
-        found = self._several.match(data, at, limit)
+        reach = at + min(self._reach, longest)
+        found = self._several.match(data, at, reach)
         stop = found.end() if found else at
-        # Text whose records differ is not looked through to the window's end for each of them.
-        is_worth_it = 2 * (stop - at) > limit - at
-        self._window = min(2 * self._window, _RUN) if is_worth_it else max(self._window // 2, _SHORTEST_RUN)
+        # Text whose records differ is not looked through to the end for each of them, nor what follows a stray quote.
+        if 2 * (stop - at) > reach - at:
+            self._window, self._reach = min(2 * self._window, _RUN), min(2 * self._reach, _RUN)
+        else:
+            self._window = max(self._window // 2, _SHORTEST_RUN)
+            self._reach = max(self._reach // 2, _SHORTEST_RUN)
         if found is None:
             return None
         run = data[at : stop + (data[stop - 1 : stop + 1] == b"\r\n")]
